@@ -1,0 +1,180 @@
+"""What the two boosters' objectives and metrics share. May import ``loss``, ``metrics``; no booster."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skfocal._kernels.blocks import Array
+from skfocal._validation import check_max_step, check_n_threads
+from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
+
+OBJECTIVE_PARAMETERS_DOC = """
+    gamma : float or sequence of K floats, default=2.0
+        Focusing parameter, >= 0, of the loss or of each class. 0 is the library's own log loss.
+    alpha : float, sequence of K floats or None, default=None
+        Class weights: a number ``a`` in (0, 1) weighs class 1 by ``a`` and class 0 by ``1 - a``; a sequence has
+        one positive weight per class, used as it is. None: ones.
+"""
+
+MAX_STEP_DOC = """
+    max_step : float or None, default=10.0
+        Bound of each row's Newton step: its Hessian is raised to ``abs(gradient) / max_step`` at least. The focal
+        loss has negative second derivatives where a row is badly misclassified, and a booster divides by their
+        sum: without a bound, models of rare classes collapse. None leaves only a tiny positive floor.
+"""
+
+TINY_HESSIAN = 1e-16
+"""Floor of a Hessian without ``max_step``: the one XGBoost sets in its own log loss."""
+
+
+class FocalObjectiveBase:
+    """Gradient and Hessian of the focal loss, in the form a booster calls them in.
+
+    Called as ``objective(raw_prediction, data_set)`` by ``train`` and as ``objective(y_true, raw_prediction,
+    sample_weight)`` by the libraries' scikit-learn classes. Stateless but for a cache of the labels and weights
+    it last saw, laid out for the kernel; copies and pickles leave the cache behind.
+    """
+
+    def __init__(self, gamma: Any = 2.0, alpha: Any = None, max_step: float | None = 10.0, *, n_threads: int = 1):
+        self.focal_loss = FocalLoss(gamma, alpha)
+        self.max_step = check_max_step(max_step)
+        self.n_threads = check_n_threads(n_threads)
+        self.forget()
+
+    @property
+    def gamma(self) -> Any:
+        """The loss's gamma."""
+        return self.focal_loss.gamma
+
+    @property
+    def alpha(self) -> Any:
+        """The loss's alpha."""
+        return self.focal_loss.alpha
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(gamma={self.gamma!r}, alpha={self.alpha!r}, max_step={self.max_step!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"focal_loss": self.focal_loss, "max_step": self.max_step, "n_threads": self.n_threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the cached labels and weights."""
+        # Labels, weights, number of scores and dtype, and the loss bound to them: one tuple, read and replaced whole,
+        # so that threads that share an objective never see half of it.
+        self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
+
+    def round_off(self, derivative: Array) -> None:
+        """What the library wants done to a block of derivatives, in place, before weights are multiplied in."""
+
+    def hessian_factor(self, n_scores: int) -> float:
+        """What the library multiplies the diagonal Hessian of its own loss by."""
+        raise AttributeError(f"{type(self).__name__} has no hessian_factor")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Gradient and Hessian of each row.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            Class indices; or raw predictions if ``y_pred`` is a data set.
+        y_pred : array-like of shape (n,) or (n, K), or a data set
+            Raw predictions; or the booster's data set, whose labels and weights are used.
+        sample_weight : array-like of shape (n,), default=None
+            Ignored if ``y_pred`` is a data set, which has its own.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n,) or (n, K), float32
+        hessian : ndarray of shape (n,) or (n, K), float32
+            Positive.
+        """
+        labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
+        n_scores = 1 if raw.ndim == 1 else raw.shape[1]
+        data = self._on(labels, weight, n_scores, raw.dtype)
+        out = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
+        factor, max_step = self.hessian_factor(n_scores), self.max_step
+
+        def finish(gradient: Array, hessian: Array) -> None:
+            if factor != 1.0:
+                np.multiply(hessian, factor, out=hessian)
+            if max_step is None:
+                np.maximum(hessian, TINY_HESSIAN, out=hessian)
+            else:
+                least = np.abs(gradient)
+                np.multiply(least, 1.0 / max_step, out=least)
+                np.maximum(hessian, least, out=hessian)
+            self.round_off(gradient)
+            self.round_off(hessian)
+
+        return data.gradient_hessian(raw, out=out, finish=finish, n_threads=self.n_threads)
+
+    def _on(
+        self, labels: Array, weight: Array | None, n_scores: int, dtype: Any
+    ) -> BinaryLossOnData | MulticlassLossOnData:
+        """The loss bound to labels and weights, from the cache if they are the ones seen last."""
+        cache = self._cache
+        if cache is not None:
+            seen_labels, seen_weight, *seen_rest, data = cache
+            if seen_rest == [n_scores, dtype] and _same(labels, seen_labels) and _same(weight, seen_weight):
+                return data
+        data = self.focal_loss.on(labels, n_scores, weight, dtype)
+        # Copies: what comes may be a view that its owner writes to.
+        self._cache = labels.copy(), None if weight is None else weight.copy(), n_scores, dtype, data
+        return data
+
+
+def _same(new: Array | None, seen: Array | None) -> bool:
+    if new is None or seen is None:
+        return new is seen
+    return np.array_equal(new, seen)
+
+
+def labels_scores_weights(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+    """Labels, raw scores and weights from either calling convention; scores are float32 or float64."""
+    if hasattr(y_pred, "get_label"):
+        y_true, y_pred, sample_weight = y_pred.get_label(), y_true, y_pred.get_weight()
+    raw = np.asarray(y_pred)
+    if raw.dtype != np.float32:
+        raw = raw.astype(np.float64, copy=False)
+    if raw.ndim == 2 and raw.shape[1] == 1:
+        raw = raw[:, 0]
+    weight = None if sample_weight is None or np.size(sample_weight) == 0 else np.asarray(sample_weight)
+    return np.asarray(y_true), raw, weight
+
+
+class FocalMetricBase:
+    """Weighted mean focal loss of raw scores, to watch training with; lower is better."""
+
+    __name__ = "focal_loss"
+
+    def __init__(self, gamma: Any = 2.0, alpha: Any = None):
+        self.focal_loss = FocalLoss(gamma, alpha)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(gamma={self.focal_loss.gamma!r}, alpha={self.focal_loss.alpha!r})"
+
+    def value(self, y_true: Any, y_pred: Any, sample_weight: Any) -> float:
+        """The metric from either calling convention, see `FocalObjectiveBase`."""
+        labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
+        return self.focal_loss(labels, raw, weight)
+
+
+def n_threads_for(n_jobs: Any) -> int:
+    """Threads that an estimator's ``n_jobs`` stands for: those of the machine if it is None, 0 or negative."""
+    if n_jobs is not None and n_jobs > 0:
+        return int(n_jobs)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

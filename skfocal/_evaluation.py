@@ -1,0 +1,78 @@
+"""Evaluation metrics by name, on probabilities and decisions. May import scikit-learn.
+
+A booster that is given an objective hands raw scores to the metrics it knows by name: its ``logloss`` of a margin
+is a number without meaning. The names here are computed by the estimator itself; those that rank (``auc`` and the
+like) are the same on scores and probabilities and stay with the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from skfocal._kernels.blocks import Array
+
+NamedMetric = Callable[[Array, Array, Array, Array | None], float]
+"""``metric(y_true, raw_prediction, probabilities, sample_weight)``."""
+
+
+def log_loss_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Log loss of the probabilities."""
+    # Rounded to 0, a probability would cost infinity: its own dtype's eps is the bound scikit-learn sets too.
+    of_true = np.clip(proba[np.arange(y.shape[0]), y], np.finfo(proba.dtype).eps, 1.0).astype(np.float64)
+    return float(np.average(-np.log(of_true), weights=weight))
+
+
+def error_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Share of rows whose decision, that of ``predict``, is wrong."""
+    decision = raw > 0 if raw.ndim == 1 else raw.argmax(axis=1)
+    return float(np.average(decision != y, weights=weight))
+
+
+def error_beyond(threshold: float, y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Share of rows on the wrong side of a threshold of the probability of class 1."""
+    return float(np.average((proba[:, 1] > threshold) != y, weights=weight))
+
+
+def brier_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Mean squared error of the probability of class 1."""
+    return float(np.average((proba[:, 1] - y) ** 2, weights=weight))
+
+
+def rmse_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Root mean squared error of the probability of class 1."""
+    return float(np.sqrt(brier_of(y, raw, proba, weight)))
+
+
+def mae_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Mean absolute error of the probability of class 1."""
+    return float(np.average(np.abs(proba[:, 1] - y), weights=weight))
+
+
+def auc_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Area under the ROC curve of two classes."""
+    return float(roc_auc_score(y, raw, sample_weight=weight))
+
+
+def average_precision_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
+    """Average precision of class 1 of two classes."""
+    return float(average_precision_score(y, raw, sample_weight=weight))
+
+
+def split_metrics(eval_metric: Any) -> list[Any]:
+    """A metric or a list of metrics, each a name or a callable, as a list."""
+    if eval_metric is None:
+        return []
+    metrics = list(eval_metric) if isinstance(eval_metric, (list, tuple)) else [eval_metric]
+    for metric in metrics:
+        if not (isinstance(metric, str) or callable(metric)):
+            raise TypeError(f"eval_metric must be a name, a callable or a list of them, got {metric!r}")
+    return metrics
+
+
+def unknown_metric(name: str, legal: Any) -> ValueError:
+    """The error for a name that nothing here can compute from focal scores."""
+    return ValueError(f"eval_metric must be a callable or one of {sorted(legal)}, got {name!r}")

@@ -1,0 +1,188 @@
+"""The objective of the linear model for scipy.optimize, in scaled unknowns. May import ``loss`` only.
+
+``F(coef, intercept) = mean focal loss + l2/2 * ||coef||_2^2 + l1 * ||coef||_1`` over the total weight W, that is the
+estimator's objective divided by ``C * W``, with ``l2 = (1 - l1_ratio)/(C*W)`` and ``l1 = l1_ratio/(C*W)``; `scale_at`
+then takes the mean loss of a constant score for the unit of F.
+The unknowns are ``v_kj = coef_kj * s_j`` and ``b_k = (intercept_k + coef_k . mean) * s_0``: the columns of X
+are centred and scaled in the algebra, X itself stays as it is, sparse or dense.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from skfocal._kernels.blocks import Array
+from skfocal.loss import BinaryLossOnData, MulticlassLossOnData
+
+ROWS = 4096
+"""Rows a time in the one pass over dense X that would need a temporary copy of it."""
+
+
+class LinearObjective:
+    """Value, gradient and Hessian of F at a flat vector of unknowns."""
+
+    def __init__(
+        self,
+        X: Any,
+        data: BinaryLossOnData | MulticlassLossOnData,
+        weight: Array | None,
+        n_scores: int,
+        C: float,
+        l1_ratio: float,
+        fit_intercept: bool,
+    ) -> None:
+        self.X, self.data, self.fit_intercept = X, data, fit_intercept
+        self.n_rows, self.n_features = X.shape
+        self.n_scores = n_scores
+        self.total = float(self.n_rows if weight is None else weight.sum())
+        self.l2 = (1.0 - l1_ratio) / (C * self.total)
+        self.l1 = l1_ratio / (C * self.total)
+        self.mean, self.variance = _moments(X, weight, self.total, about_zero=not fit_intercept)
+
+    def scale_at(self, intercept: Array) -> None:
+        """Scale F to 1 and the unknowns to its unit curvature, on average over the classes, at a constant score."""
+        scores = np.repeat(intercept[np.newaxis], self.n_rows, axis=0)
+        scores = scores[:, 0] if self.n_scores == 1 else scores
+        # A large gamma makes the loss small as such: what counts as converged has to shrink with it.
+        unit = self.data.loss(scores).sum() / self.total
+        self.total, self.l1, self.l2 = self.total * unit, self.l1 / unit, self.l2 / unit
+        hessian = self.data.gradient_hessian(scores)[1]
+        # |H|: the scale is of interest, not the sign, which may be negative for a rare class. One scale for all
+        # classes: a rare class's own would have the solver chase digits of it that the loss hardly sees.
+        curvature = max(float(np.abs(hessian).sum() / (self.total * self.n_scores)), np.finfo(float).tiny)
+        scale = np.sqrt(curvature * self.variance + self.l2)
+        self.scale = np.where(scale > 0, scale, 1.0)
+        self.intercept_scale = np.sqrt(curvature)
+
+    # Between the estimator's unknowns and the solver's
+
+    def pack(self, coef: Array, intercept: Array) -> Array:
+        v = coef * self.scale
+        parts = [np.maximum(v, 0.0), np.maximum(-v, 0.0)] if self.l1 else [v]
+        if self.fit_intercept:
+            parts.append(((intercept + coef @ self.mean) * self.intercept_scale)[:, np.newaxis])
+        return np.concatenate(parts, axis=1).ravel()
+
+    def unpack(self, x: Array) -> tuple[Array, Array]:
+        coef, shifted = self._coef(x)
+        if not self.fit_intercept:
+            return coef, np.zeros(self.n_scores)
+        if self.n_scores > 1:
+            # The softmax leaves one constant per column open, which only a penalty would pin.
+            if not (self.l1 or self.l2):
+                coef = coef - coef.mean(axis=0)
+            shifted = shifted - shifted.mean()
+            intercept = shifted - coef @ self.mean
+            return coef, intercept - intercept.mean()
+        return coef, shifted - coef @ self.mean
+
+    def _coef(self, x: Array) -> tuple[Array, Array]:
+        """Coefficients (K, d) and the intercepts of the centred columns (K,)."""
+        d, x = self.n_features, x.reshape(self.n_scores, -1)
+        v = x[:, :d] - x[:, d : 2 * d] if self.l1 else x[:, :d]
+        shifted = x[:, -1] / self.intercept_scale if self.fit_intercept else np.zeros(self.n_scores)
+        return v / self.scale, shifted
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """For L1: the positive and the negative part of each coefficient are unknowns >= 0 of their own."""
+        return Bounds(self._lower_bounds(), np.inf) if self.l1 else None
+
+    def _lower_bounds(self) -> Array:
+        low = np.zeros((self.n_scores, 2 * self.n_features + self.fit_intercept))
+        if self.fit_intercept:
+            low[:, -1] = -np.inf
+        return low.ravel()
+
+    def optimality(self, x: Array, gradient: Array) -> float:
+        """Largest entry of the projected gradient."""
+        if self.l1:
+            at_bound = (x <= 0) & np.isfinite(self._lower_bounds())
+            gradient = np.where(at_bound & (gradient > 0), 0.0, gradient)
+        return float(np.abs(gradient).max())
+
+    # F and its derivatives
+
+    def _scores(self, coef: Array, shifted: Array) -> Array:
+        scores = self.X @ coef.T
+        scores += shifted - coef @ self.mean
+        result: Array = scores[:, 0] if self.n_scores == 1 else scores
+        return result
+
+    def _back(self, per_row: Array) -> tuple[Array, Array]:
+        """Derivatives by the scores to derivatives by coefficients of the centred columns, and by ``shifted``."""
+        per_row = per_row.reshape(self.n_rows, -1)
+        sums = per_row.sum(axis=0)
+        by_coef = per_row.T @ self.X if not sparse.issparse(self.X) else (self.X.T @ per_row).T
+        return (by_coef - np.outer(sums, self.mean)) / self.total, sums / self.total
+
+    def _flat(self, by_coef: Array, by_shifted: Array, penalty: float = 0.0) -> Array:
+        v = by_coef / self.scale
+        parts = [v + penalty / self.scale, -v + penalty / self.scale] if self.l1 else [v]
+        if self.fit_intercept:
+            parts.append((by_shifted / self.intercept_scale)[:, np.newaxis])
+        return np.concatenate(parts, axis=1).ravel()
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        coef, shifted = self._coef(x)
+        loss, gradient = self.data.loss_gradient(self._scores(coef, shifted))
+        by_coef, by_shifted = self._back(gradient)
+        value = loss.sum() / self.total + 0.5 * self.l2 * float((coef * coef).sum())
+        if self.l1:
+            parts = x.reshape(self.n_scores, -1)[:, : 2 * self.n_features]
+            value += self.l1 * float((parts / np.tile(self.scale, 2)).sum())
+        return float(value), self._flat(by_coef + self.l2 * coef, by_shifted, self.l1)
+
+    def hessian_product(self, x: Array, direction: Array) -> Array:
+        coef, shifted = self._coef(x)
+        coef_step, shifted_step = self._coef(direction)
+        per_row = self.data.hessian_product(self._scores(coef, shifted), self._scores(coef_step, shifted_step))
+        by_coef, by_shifted = self._back(per_row)
+        return self._flat(by_coef + self.l2 * coef_step, by_shifted)
+
+    def hessian(self, x: Array) -> Array:
+        coef, shifted = self._coef(x)
+        per_row = self.data.hessian_matrix(self._scores(coef, shifted))
+        width = self.n_features + self.fit_intercept
+        out = np.empty((self.n_scores, width, self.n_scores, width))
+        scale = np.append(self.scale, self.intercept_scale) if self.fit_intercept else self.scale
+        for j in range(self.n_scores):
+            for k in range(self.n_scores):
+                block = self._gram(per_row[:, j, k])
+                if j == k:
+                    block[np.arange(self.n_features), np.arange(self.n_features)] += self.l2
+                out[j, :, k, :] = block / np.outer(scale, scale)
+        return out.reshape(self.n_scores * width, -1)
+
+    def _gram(self, h: Array) -> Array:
+        """``A.T @ diag(h) @ A / W`` for A the centred X and, with an intercept, a column of ones."""
+        if sparse.issparse(self.X):
+            inner = (self.X.T @ self.X.multiply(h[:, np.newaxis]).tocsr()).toarray()
+        else:
+            inner = self.X.T @ (self.X * h[:, np.newaxis])
+        along, total = np.asarray(self.X.T @ h), h.sum()
+        inner = inner - np.outer(self.mean, along) - np.outer(along, self.mean) + total * np.outer(self.mean, self.mean)
+        if self.fit_intercept:
+            along = along - total * self.mean
+            inner = np.block([[inner, along[:, np.newaxis]], [along[np.newaxis], np.array([[total]])]])
+        result: Array = inner / self.total
+        return result
+
+
+def _moments(X: Any, weight: Array | None, total: float, *, about_zero: bool) -> tuple[Array, Array]:
+    """Weighted mean and variance of each column; about zero, the mean is zero and the variance the mean square."""
+    if sparse.issparse(X):
+        mean, variance = mean_variance_axis(X, axis=0, weights=weight)
+        return (np.zeros_like(mean), variance + mean**2) if about_zero else (mean, variance)
+    mean = np.zeros(X.shape[1]) if about_zero else (X.sum(axis=0) if weight is None else weight @ X) / total
+    variance = np.zeros(X.shape[1])
+    for start in range(0, X.shape[0], ROWS):
+        centred = X[start : start + ROWS] - mean
+        np.multiply(centred, centred, out=centred)
+        variance += centred.sum(axis=0) if weight is None else weight[start : start + ROWS] @ centred
+    return mean, variance / total

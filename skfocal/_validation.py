@@ -1,0 +1,153 @@
+"""Checks of parameters and data that the whole package shares. May import numpy, scipy and scikit-learn.
+
+Every message names the parameter, says what came and what is legal.
+"""
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import column_or_1d
+
+from skfocal._kernels.blocks import Array
+
+Calibration: TypeAlias = Literal["focus", "full"] | None
+
+CALIBRATIONS = ("focus", "full", None)
+
+
+def is_number(value: Any) -> bool:
+    """True for a real number that is no bool."""
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
+def check_gamma(gamma: Any, name: str = "gamma") -> float | tuple[float, ...]:
+    """One number >= 0, or a tuple of them, one per class."""
+    legal = f"{name} must be a number >= 0 or one per class, got {gamma!r}"
+    values = _floats(gamma, legal)
+    if not all(np.isfinite(g) and g >= 0 for g in _as_tuple(values)):
+        raise ValueError(legal)
+    return values
+
+
+def check_alpha(alpha: Any, name: str = "alpha") -> float | tuple[float, ...] | None:
+    """None, one number in (0, 1), or a tuple of positive numbers, one per class."""
+    if alpha is None:
+        return None
+    legal = f"{name} must be None, a number in (0, 1) for two classes, or one number > 0 per class, got {alpha!r}"
+    values = _floats(alpha, legal)
+    if isinstance(values, float):
+        if not 0 < values < 1:
+            raise ValueError(legal)
+    elif not all(np.isfinite(a) and a > 0 for a in values):
+        raise ValueError(legal)
+    return values
+
+
+def _as_tuple(values: float | tuple[float, ...]) -> tuple[float, ...]:
+    return (values,) if isinstance(values, float) else values
+
+
+def _floats(value: Any, legal: str) -> float | tuple[float, ...]:
+    if is_number(value):
+        return float(value)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return _floats(value[()], legal)
+    if isinstance(value, (str, bytes, dict, set)) or not isinstance(value, Iterable):
+        raise TypeError(legal)
+    values = list(value)
+    if not all(is_number(v) for v in values):
+        raise TypeError(legal)
+    if len(values) < 2:
+        raise ValueError(legal)
+    return tuple(float(v) for v in values)
+
+
+def check_max_step(max_step: Any) -> float | None:
+    """None or a number > 0."""
+    if max_step is None:
+        return None
+    legal = f"max_step must be None or a number > 0, got {max_step!r}"
+    if not is_number(max_step):
+        raise TypeError(legal)
+    if not (np.isfinite(max_step) and max_step > 0):
+        raise ValueError(legal)
+    return float(max_step)
+
+
+def check_calibration(calibration: Any) -> Calibration:
+    """'focus', 'full' or None."""
+    if not (calibration is None or (isinstance(calibration, str) and calibration in CALIBRATIONS)):
+        raise ValueError(f"calibration must be 'focus', 'full' or None, got {calibration!r}")
+    result: Calibration = calibration  # type: ignore[assignment]  # narrowed by the line above
+    return result
+
+
+def check_n_threads(n_threads: Any) -> int:
+    """An integer >= 1."""
+    if not isinstance(n_threads, Integral) or isinstance(n_threads, bool):
+        raise TypeError(f"n_threads must be an integer >= 1, got {n_threads!r}")
+    if n_threads < 1:
+        raise ValueError(f"n_threads must be an integer >= 1, got {n_threads!r}")
+    return int(n_threads)
+
+
+def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
+    """Finite scores, (n,) for two classes or (n, K); float32 stays, everything else becomes float64."""
+    raw = np.asarray(raw_prediction)
+    if raw.dtype != np.float32:
+        try:
+            raw = raw.astype(np.float64, copy=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"raw_prediction must be numeric, got dtype {raw.dtype}") from error
+    if raw.ndim == 2 and raw.shape[1] == 1:
+        raw = raw[:, 0]
+    if raw.ndim not in (1, 2):
+        raise ValueError(f"raw_prediction must have shape (n,) or (n, n_classes), got {raw.shape}")
+    if raw.shape[0] == 0:
+        raise ValueError("raw_prediction must have at least one row, got 0")
+    if not np.isfinite(raw).all():
+        raise ValueError("raw_prediction must be finite, got NaN or infinity")
+    return raw
+
+
+def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
+    """Class indices 0 .. n_classes - 1 as intp, (n,)."""
+    y = column_or_1d(np.asarray(y_true))
+    if n_rows is not None and y.shape[0] != n_rows:
+        raise ValueError(f"y_true must have one label per row of raw_prediction: got {y.shape[0]} and {n_rows}")
+    if y.shape[0] == 0:
+        raise ValueError("y_true must have at least one label, got 0")
+    top = "n_classes - 1" if n_classes is None else n_classes - 1
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"y_true must hold class indices 0 .. {top}, got dtype {y.dtype}")
+    lowest, highest = y.min(), y.max()
+    with np.errstate(invalid="ignore"):
+        indices = y.astype(np.intp)
+    # NaN fails every comparison, so each is put the way round that NaN makes it fail.
+    if not (lowest >= 0 and np.array_equal(indices, y) and (n_classes is None or highest < n_classes)):
+        bad = y[~((y >= 0) & (indices == y) & (y <= (highest if n_classes is None else n_classes - 1)))][0]
+        raise ValueError(f"y_true must hold class indices 0 .. {top}, got {bad.item()!r}")
+    return np.asarray(indices)
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, n_rows: int, dtype: Any) -> Array | None:
+    """Finite weights >= 0 that are not all zero, (n,), or None."""
+    if sample_weight is None:
+        return None
+    try:
+        weight = np.asarray(sample_weight, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"sample_weight must be numeric, got {sample_weight!r}") from error
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight, dtype=dtype)
+    if weight.shape != (n_rows,):
+        raise ValueError(f"sample_weight must have shape ({n_rows},), one weight per row, got {weight.shape}")
+    total = weight.sum(dtype=np.float64)
+    if not np.isfinite(total) or weight.min() < 0:
+        raise ValueError("sample_weight must be finite numbers >= 0, got a negative number, NaN or infinity")
+    if total == 0:
+        raise ValueError("sample_weight must hold at least one number > 0, got zeros only")
+    return weight

@@ -1,0 +1,412 @@
+"""The focal loss as an object: parameters, weights, optimum and posterior. May import ``_kernels``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import expit, softmax as scipy_softmax
+
+from skfocal._kernels import binary, softmax
+from skfocal._kernels.blocks import Array, Gamma
+from skfocal._validation import (
+    Calibration,
+    check_alpha,
+    check_calibration,
+    check_gamma,
+    check_raw_prediction,
+    check_sample_weight,
+    check_y_true,
+)
+
+__all__ = ["FocalLoss"]
+
+Finish = Callable[[Array, Array], None]
+
+
+@dataclass(frozen=True)
+class FocalLoss:
+    r"""Focal loss of raw scores, with exact derivatives and calibrated probabilities.
+
+    .. math:: FL = -\alpha_t \, (1 - p_t)^{\gamma_t} \, \log p_t
+
+    where ``t`` is the true class of a row and ``p_t`` the probability the link gives to it: the sigmoid of one
+    score for two classes, the softmax of K scores otherwise.
+
+    Parameters
+    ----------
+    gamma : float or sequence of K floats, default=2.0
+        Focusing parameter, >= 0: how strongly well-classified rows are played down. 0 is cross-entropy. A
+        sequence gives each true class its own.
+    alpha : float, sequence of K floats or None, default=None
+        Class weights. A number ``a`` in (0, 1) is for two classes: ``a`` for class 1 and ``1 - a`` for class 0.
+        A sequence gives one positive weight per class. None: every class weighs 1.
+
+    Notes
+    -----
+    Domain: ``y_true`` holds the indices 0 .. K-1; ``raw_prediction`` is any finite number. One column of scores,
+    shape (n,) or (n, 1), means two classes with the sigmoid link; (n, K) means K classes with the softmax link.
+    float32 scores give float32 results, everything else float64.
+
+    The loss is not convex in the scores: the Hessian of a badly misclassified row is negative. It is reported
+    as it is; the boosters' objectives bound it.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He, Dollar: Focal Loss for Dense Object Detection, ICCV 2017, equations 4 and 5,
+    https://arxiv.org/abs/1708.02002
+
+    Charoenphakdee, Vongkulbhisal, Chairatanakul, Sugiyama: On Focal Loss for Class-Posterior Probability
+    Estimation, CVPR 2021, https://arxiv.org/abs/2011.09172
+
+    Examples
+    --------
+    >>> from skfocal import FocalLoss
+    >>> loss = FocalLoss(gamma=2.0)
+    >>> loss.loss([1, 1, 0], [4.0, -1.0, -4.0]).round(6).tolist()
+    [6e-06, 0.701868, 6e-06]
+    >>> FocalLoss(gamma=0.0)([1, 0], [0.0, 0.0])  # cross-entropy: log 2
+    0.6931471805599453
+    """
+
+    gamma: Any = 2.0
+    alpha: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gamma", check_gamma(self.gamma))
+        object.__setattr__(self, "alpha", check_alpha(self.alpha))
+        if isinstance(self.gamma, tuple) and isinstance(self.alpha, tuple) and len(self.gamma) != len(self.alpha):
+            raise ValueError(
+                f"gamma and alpha must have as many entries, one per class: got {len(self.gamma)} and {len(self.alpha)}"
+            )
+
+    # What the parameters are for K classes
+
+    def gamma_per_class(self, n_classes: int) -> Array:
+        """``gamma`` of each class, (n_classes,), float64."""
+        return self._per_class("gamma", n_classes)
+
+    def alpha_per_class(self, n_classes: int) -> Array:
+        """``alpha`` of each class, (n_classes,), float64. Ones if ``alpha`` is None."""
+        if self.alpha is None:
+            return np.ones(n_classes)
+        if isinstance(self.alpha, float):
+            if n_classes != 2:
+                raise ValueError(
+                    f"alpha must be None or one number > 0 per class for {n_classes} classes, got {self.alpha!r}: "
+                    "a single number is for two classes"
+                )
+            return np.array([1.0 - self.alpha, self.alpha])
+        return self._per_class("alpha", n_classes)
+
+    def _per_class(self, name: str, n_classes: int) -> Array:
+        values = np.atleast_1d(np.asarray(getattr(self, name), dtype=np.float64))
+        if values.shape[0] == 1:
+            return np.repeat(values, n_classes)
+        if values.shape[0] != n_classes:
+            raise ValueError(
+                f"{name} must have one entry per class: got {values.shape[0]} entries for {n_classes} classes"
+            )
+        return values
+
+    # The loss and its derivatives
+
+    def on(
+        self, y_true: ArrayLike, n_scores: int, sample_weight: ArrayLike | None = None, dtype: Any = np.float64
+    ) -> BinaryLossOnData | MulticlassLossOnData:
+        """Bind the loss to labels and weights, checked and laid out once for many evaluations.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            Class indices.
+        n_scores : int
+            Scores a row: 1 is two classes with the sigmoid link, K >= 2 is K classes with the softmax link.
+        sample_weight : array-like of shape (n,), default=None
+        dtype : numpy dtype, default=float64
+            Of the scores that will come and of the results: float32 or float64.
+
+        Returns
+        -------
+        BinaryLossOnData or MulticlassLossOnData
+            Its methods take raw scores alone.
+        """
+        dtype, n_classes = np.dtype(dtype), max(2, n_scores)
+        y = check_y_true(y_true, n_classes)
+        weight = check_sample_weight(sample_weight, y.shape[0], dtype)
+        if self.alpha is not None:
+            alpha = self.alpha_per_class(n_classes).astype(dtype)[y]
+            weight = alpha if weight is None else alpha * weight
+        gamma: Gamma
+        gamma = self.gamma if isinstance(self.gamma, float) else self.gamma_per_class(n_classes).astype(dtype)[y]
+        if n_scores == 1:
+            sign = y.astype(dtype)
+            sign *= 2
+            sign -= 1
+            return BinaryLossOnData(sign, weight, gamma)
+        return MulticlassLossOnData(y, weight, gamma)
+
+    def _on(
+        self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[BinaryLossOnData | MulticlassLossOnData, Array]:
+        raw = check_raw_prediction(raw_prediction)
+        n_scores = 1 if raw.ndim == 1 else raw.shape[1]
+        check_y_true(y_true, max(2, n_scores), raw.shape[0])
+        return self.on(y_true, n_scores, sample_weight, raw.dtype), raw
+
+    def loss(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+        """Loss of each row.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            Class indices 0 .. K-1.
+        raw_prediction : array-like of shape (n,) or (n, K)
+            Scores before the link, finite.
+        sample_weight : array-like of shape (n,), default=None
+            Each row's loss is multiplied by its weight.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        data, raw = self._on(y_true, raw_prediction, sample_weight)
+        return data.loss(raw)
+
+    def gradient(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
+        """Derivative of each row's loss by its scores.
+
+        Parameters are those of `loss`.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K)
+        """
+        data, raw = self._on(y_true, raw_prediction, sample_weight)
+        return data.loss_gradient(raw)[1]
+
+    def gradient_hessian(
+        self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array]:
+        """First and second derivative of each row's loss by its scores; the second is exact and may be negative.
+
+        Parameters are those of `loss`.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n,) or (n, K)
+        hessian : ndarray of shape (n,) or (n, K)
+            For K scores the diagonal of each row's K x K Hessian.
+        """
+        data, raw = self._on(y_true, raw_prediction, sample_weight)
+        return data.gradient_hessian(raw)
+
+    def __call__(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Weighted mean of `loss`: its sum over the sum of ``sample_weight``."""
+        rows = self.loss(y_true, raw_prediction)
+        weight = check_sample_weight(sample_weight, rows.shape[0], np.float64)
+        return float(np.average(rows.astype(np.float64, copy=False), weights=weight))
+
+    # Optimum and posterior
+
+    def fit_intercept_only(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
+        """Constant score(s) that minimise the weighted mean loss.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            Class indices. Three classes or more if ``gamma`` or ``alpha`` has as many entries, or if an index
+            of 2 or more occurs; otherwise two.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float or ndarray of shape (K,)
+            For K scores, which are free up to a constant, the logarithms of probabilities that sum to 1. A
+            class without weight counts as a share of 1e-15, so that the result is finite.
+
+        Notes
+        -----
+        There, `predict_proba` with ``calibration="full"`` gives the weighted class shares.
+        """
+        named = [len(v) for v in (self.gamma, self.alpha) if isinstance(v, tuple)]
+        y = check_y_true(y_true, named[0] if named else None)
+        n_classes = named[0] if named else max(2, int(y.max()) + 1)
+        weight = check_sample_weight(sample_weight, y.shape[0], np.float64)
+        totals = np.bincount(y, weights=weight, minlength=n_classes)
+        return self.optimal_scores(totals)
+
+    def optimal_scores(self, class_totals: ArrayLike) -> float | Array:
+        """`fit_intercept_only` from the total sample weight of each class, (K,)."""
+        totals = np.asarray(class_totals, dtype=np.float64)
+        n_classes = totals.shape[0]
+        # 1e-15: the floor LightGBM sets for a class share, with a finite logit in float64 on both sides.
+        share = np.clip(totals / totals.sum(), 1e-15, 1.0 - 1e-15)
+        gamma, log_alpha = self.gamma_per_class(n_classes), np.log(self.alpha_per_class(n_classes))
+        if n_classes == 2:
+            log_odds = np.log(totals[1] / totals[0]) if totals.min() > 0 else np.log(share[1]) - np.log(share[0])
+            return _binary_optimum(float(log_odds), gamma, float(log_alpha[1] - log_alpha[0]))
+        return _multiclass_optimum(np.log(share), gamma, log_alpha)
+
+    def predict_proba(self, raw_prediction: ArrayLike, calibration: Calibration = "focus") -> Array:
+        """Class probabilities that belong to raw scores.
+
+        Parameters
+        ----------
+        raw_prediction : array-like of shape (n,) or (n, K)
+        calibration : {"focus", "full"} or None, default="focus"
+            Focal scores are not log-odds: at the minimiser of the expected loss the sigmoid or softmax of the
+            scores is *not* the probability of the class. ``"focus"`` undoes what gamma did, ``"full"`` what
+            gamma and alpha did, None gives the bare sigmoid or softmax.
+
+        Returns
+        -------
+        ndarray of shape (n, 2) or (n, K)
+            Rows sum to 1. Ranking within a binary problem is the same for all three values.
+
+        Notes
+        -----
+        ``P(y=k|x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with
+        ``r_k = -log(p_k)/q_k``, see Charoenphakdee et al. 2021, theorem 11.
+        """
+        raw, calibration = check_raw_prediction(raw_prediction), check_calibration(calibration)
+        n_classes = 2 if raw.ndim == 1 else raw.shape[1]
+        gamma, alpha = self.gamma_per_class(n_classes), self.alpha_per_class(n_classes)
+        log_alpha = np.log(alpha) if calibration == "full" and self.alpha is not None else None
+        if raw.ndim == 1:
+            logit = raw
+            if calibration is not None:
+                ratio = 0.0 if log_alpha is None else float(log_alpha[1] - log_alpha[0])
+                logit = binary.posterior_logit(raw, float(gamma[0]), float(gamma[1]), ratio)
+            proba = np.empty((raw.shape[0], 2), dtype=raw.dtype)
+            expit(logit, out=proba[:, 1])
+            expit(-logit, out=proba[:, 0])
+            return proba
+        if calibration is not None:
+            dtype = raw.dtype
+            raw = softmax.log_posterior(
+                raw, gamma.astype(dtype), None if log_alpha is None else log_alpha.astype(dtype)
+            )
+        proba = scipy_softmax(raw, axis=1)
+        return np.ascontiguousarray(proba)
+
+
+@dataclass(frozen=True)
+class BinaryLossOnData:
+    """The loss of one score a row on given labels and weights. Shapes and letters as in ``_kernels.binary``."""
+
+    sign: Array
+    weight: Array | None
+    gamma: Gamma
+
+    def loss(self, raw: Array, n_threads: int = 1) -> Array:
+        return binary.loss(raw, self.sign, self.weight, self.gamma, n_threads=n_threads)
+
+    def loss_gradient(self, raw: Array, n_threads: int = 1) -> tuple[Array, Array]:
+        return binary.loss_gradient(raw, self.sign, self.weight, self.gamma, n_threads=n_threads)
+
+    def gradient_hessian(
+        self,
+        raw: Array,
+        *,
+        out: tuple[Array, Array] | None = None,
+        finish: Finish | None = None,
+        n_threads: int = 1,
+    ) -> tuple[Array, Array]:
+        return binary.gradient_hessian(
+            raw, self.sign, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads
+        )
+
+    def hessian_product(self, raw: Array, direction: Array, n_threads: int = 1) -> Array:
+        return self.gradient_hessian(raw, n_threads=n_threads)[1] * direction
+
+    def hessian_matrix(self, raw: Array) -> Array:
+        return self.gradient_hessian(raw)[1][:, np.newaxis, np.newaxis]
+
+
+@dataclass(frozen=True)
+class MulticlassLossOnData:
+    """The loss of K scores a row on given labels and weights. Shapes and letters as in ``_kernels.softmax``."""
+
+    y: Array
+    weight: Array | None
+    gamma: Gamma
+
+    def loss(self, raw: Array, n_threads: int = 1) -> Array:
+        return softmax.loss(raw, self.y, self.weight, self.gamma, n_threads=n_threads)
+
+    def loss_gradient(self, raw: Array, n_threads: int = 1) -> tuple[Array, Array]:
+        return softmax.loss_gradient(raw, self.y, self.weight, self.gamma, n_threads=n_threads)
+
+    def gradient_hessian(
+        self,
+        raw: Array,
+        *,
+        out: tuple[Array, Array] | None = None,
+        finish: Finish | None = None,
+        n_threads: int = 1,
+    ) -> tuple[Array, Array]:
+        return softmax.gradient_hessian(
+            raw, self.y, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads
+        )
+
+    def hessian_product(self, raw: Array, direction: Array, n_threads: int = 1) -> Array:
+        return softmax.hessian_product(raw, self.y, self.weight, self.gamma, direction, n_threads=n_threads)
+
+    def hessian_matrix(self, raw: Array) -> Array:
+        return softmax.hessian_matrix(raw, self.y, self.weight, self.gamma)
+
+
+def _binary_optimum(log_odds: float, gamma: Array, log_alpha_ratio: float) -> float:
+    """Score at which the posterior, class weights undone, has these log-odds."""
+    if not gamma.any():
+        return log_odds + log_alpha_ratio
+
+    def off_target(z: float) -> float:
+        return float(binary.posterior_logit(np.array([z]), gamma[0], gamma[1], log_alpha_ratio)[0]) - log_odds
+
+    # For z > 0: log1p(gamma*q*r) >= 0, p*r <= 1 and log p >= -log 2, so the logit exceeds
+    # (1+gamma)*z - log1p(gamma) - gamma*log 2 - log_alpha_ratio; likewise for z < 0. This encloses the root.
+    reach = abs(log_odds) + abs(log_alpha_ratio) + np.log1p(gamma.max()) + gamma.max() * np.log(2) + 1.0
+    return float(brentq(off_target, -reach, reach, xtol=1e-15, rtol=4 * np.finfo(float).eps))
+
+
+def _multiclass_optimum(log_share: Array, gamma: Array, log_alpha: Array) -> Array:
+    """Log-probabilities at which the posterior, class weights undone, is the class shares.
+
+    With ``phi(p) = p / (q**gamma * (1 + gamma*p*r))`` the posterior of class k is ``phi_k(p_k) / alpha_k`` over
+    their sum. Each phi_k is strictly increasing (its derivative by log p has the sign of
+    ``q + 2*gamma*p + gamma*(gamma-1)*p**2*r > 0``), so for each constant c there is one p_k with
+    ``log phi_k(p_k) = c + log share_k + log alpha_k``, and one c where the p_k sum to 1.
+    """
+    target = log_share + log_alpha
+    if not gamma.any():
+        log_p_direct: Array = target - np.logaddexp.reduce(target)
+        return log_p_direct
+
+    def log_phi(logit: Array) -> Array:
+        log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
+        p, q = np.exp(log_p), np.exp(log_q)
+        result: Array = log_p - gamma * log_q - binary.log1p_gamma_p_r(gamma, p, log_p, q, np.empty_like(p))
+        return result
+
+    def log_p(c: float) -> Array:
+        # exp(-700) is still a normal number; beyond +-700 p is 0 or 1 to the last digit.
+        low, high = np.full_like(target, -700.0), np.full_like(target, 700.0)
+        for _ in range(64):
+            middle = 0.5 * (low + high)
+            too_low = log_phi(middle) < c + target
+            low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
+        result: Array = -np.logaddexp(0.0, -0.5 * (low + high))
+        return result
+
+    # phi(p) >= p/(1+gamma) * (1-p)**0 at small p and p = 1 - 1/K at most is asked of any class.
+    reach = float(np.abs(target).max() + (1.0 + gamma.max()) * np.log(10.0 * target.shape[0]) + 50.0)
+    c = brentq(lambda c: float(np.logaddexp.reduce(log_p(c))), -reach, reach, xtol=1e-14)
+    scores = log_p(c)
+    result: Array = scores - np.logaddexp.reduce(scores)
+    return result

@@ -1,0 +1,182 @@
+"""The focal loss as a metric and as a scorer. May import ``loss`` and scikit-learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.validation import check_is_fitted
+
+from skfocal._classifier import encode_labels
+from skfocal._kernels.blocks import Array
+from skfocal._validation import check_raw_prediction
+from skfocal.loss import FocalLoss
+
+__all__ = ["NegFocalLossScorer", "focal_loss", "neg_focal_loss_scorer"]
+
+
+def focal_loss(
+    y_true: ArrayLike,
+    raw_prediction: ArrayLike,
+    *,
+    gamma: Any = 2.0,
+    alpha: Any = None,
+    sample_weight: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+) -> float:
+    """Weighted mean focal loss of raw scores.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True labels.
+    raw_prediction : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Scores before the sigmoid or softmax, as ``decision_function`` gives them. Not probabilities.
+    gamma : float or sequence of floats, default=2.0
+        Focusing parameter >= 0, one or one per class.
+    alpha : float, sequence of floats or None, default=None
+        Class weights, see `FocalLoss`.
+    sample_weight : array-like of shape (n_samples,), default=None
+    labels : array-like of shape (n_classes,), default=None
+        Labels in the order of the columns of ``raw_prediction`` (for one column: negative, positive). None:
+        the sorted labels of ``y_true``, which must then hold every class.
+
+    Returns
+    -------
+    float
+        At least 0, lower is better, in nats.
+
+    Raises
+    ------
+    ValueError
+        If labels, scores, weights or parameters are not as described here.
+
+    References
+    ----------
+    Lin et al.: Focal Loss for Dense Object Detection, ICCV 2017, https://arxiv.org/abs/1708.02002
+
+    Examples
+    --------
+    >>> from skfocal.metrics import focal_loss
+    >>> round(focal_loss(["no", "yes"], [-4.0, -1.0]), 6)
+    0.350937
+    """
+    raw = check_raw_prediction(raw_prediction)
+    n_classes = 2 if raw.ndim == 1 else raw.shape[1]
+    if labels is None:
+        classes, indices = encode_labels(y_true)
+        named = "y_true holds"
+    else:
+        classes = np.asarray(labels)
+        if np.unique(classes).shape[0] != classes.shape[0]:
+            raise ValueError(f"labels must name each class once, got {labels!r}")
+        indices = index_labels(y_true, classes, "y_true")
+        named = "labels has"
+    if classes.shape[0] != n_classes:
+        raise ValueError(
+            f"labels must name the {n_classes} classes of raw_prediction: {named} {classes.shape[0]} classes"
+        )
+    return FocalLoss(gamma, alpha)(indices, raw, sample_weight)
+
+
+def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
+    """Index of each label into ``classes``, which need not be sorted."""
+    labels = np.asarray(y)
+    order = np.argsort(classes)
+    position = np.searchsorted(classes, labels, sorter=order)
+    indices = order[np.minimum(position, classes.shape[0] - 1)]
+    unknown = classes[indices] != labels
+    if np.any(unknown):
+        raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[unknown].tolist()[0]!r}")
+    return np.asarray(indices)
+
+
+class NegFocalLossScorer:
+    """``-focal_loss`` of an estimator's ``decision_function``, in the form scikit-learn calls scorers in.
+
+    Parameters
+    ----------
+    gamma : float or sequence of floats, default=2.0
+        Of the loss that is reported: the same whatever ``focal_gamma`` a model was trained with.
+    alpha : float, sequence of floats or None, default=None
+        Of the loss that is reported.
+
+    Notes
+    -----
+    `neg_focal_loss_scorer` is the instance with default parameters. A class that is missing in a fold is no
+    error: the order of the scores' columns comes from the estimator.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skfocal.linear_model import FocalLogisticRegression
+    >>> from skfocal.metrics import neg_focal_loss_scorer
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> scores = cross_val_score(FocalLogisticRegression(), X, y, scoring=neg_focal_loss_scorer)
+    >>> bool((scores > -0.1).all())
+    True
+    """
+
+    def __init__(self, gamma: Any = 2.0, alpha: Any = None):
+        self.focal_loss = FocalLoss(gamma, alpha)
+        self._request = MetadataRequest(owner=type(self).__name__)
+        self._request.score.add_request(param="sample_weight", alias=None)
+
+    def __repr__(self) -> str:
+        return f"NegFocalLossScorer(gamma={self.focal_loss.gamma!r}, alpha={self.focal_loss.alpha!r})"
+
+    def set_score_request(self, *, sample_weight: bool | str | None) -> NegFocalLossScorer:
+        """Request ``sample_weight`` under scikit-learn's metadata routing.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True: pass it on; False: do not; a string: its name where it is passed; None: an error if passed.
+
+        Returns
+        -------
+        NegFocalLossScorer
+            A scorer with this request; the one it was asked of stays as it is.
+        """
+        scorer = NegFocalLossScorer(self.focal_loss.gamma, self.focal_loss.alpha)
+        scorer._request.score.add_request(param="sample_weight", alias=sample_weight)
+        return scorer
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """What is requested, for scikit-learn."""
+        return self._request
+
+    def __call__(self, estimator: Any, X: Any, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Score a fitted classifier, higher is better.
+
+        Parameters
+        ----------
+        estimator : classifier with ``decision_function`` and ``classes_``
+        X : array-like of shape (n_samples, n_features)
+        y_true : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "decision_function"):
+            raise TypeError(
+                f"estimator must have a decision_function, got {type(estimator).__name__}: the focal loss is of raw "
+                "scores, not of probabilities"
+            )
+        return -focal_loss(
+            y_true,
+            estimator.decision_function(X),
+            gamma=self.focal_loss.gamma,
+            alpha=self.focal_loss.alpha,
+            sample_weight=sample_weight,
+            labels=estimator.classes_,
+        )
+
+
+neg_focal_loss_scorer = NegFocalLossScorer()

@@ -1,0 +1,221 @@
+"""FocalLoss: parameters, weights, optimum, posterior, errors."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize, root
+from scipy.special import expit, softmax
+
+from skfocal import FocalLoss
+
+RNG = np.random.default_rng(0)
+
+
+def test_published_value():
+    # Lin et al. 2017, section 3.2: at p_t = 0.9 and gamma = 2 the loss is 100 times lower than cross-entropy's.
+    z = np.log(9.0)
+    assert_allclose(FocalLoss(0.0)([1], [z]) / FocalLoss(2.0)([1], [z]), 100.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("gamma", "alpha"), [(2.0, 0.25), ((0.5, 3.0), None), (1.0, (2.0, 0.3)), ((0.0, 2.0), 0.9)])
+def test_binary_parameters_by_definition(gamma, alpha):
+    z, y = RNG.normal(size=50), RNG.integers(2, size=50)
+    p = np.where(y == 1, expit(z), expit(-z))
+    gammas = np.broadcast_to(gamma, 2)[y]
+    alphas = (np.ones(2) if alpha is None else np.array([1 - alpha, alpha]) if np.isscalar(alpha) else np.array(alpha))[
+        y
+    ]
+    w = RNG.uniform(0, 2, size=50)
+    loss = FocalLoss(gamma, alpha)
+    rows = -alphas * (1 - p) ** gammas * np.log(p)
+    assert_allclose(loss.loss(y, z), rows, rtol=1e-10)
+    assert_allclose(loss(y, z, w), np.average(rows, weights=w), rtol=1e-10)
+    swapped = FocalLoss(gamma[::-1] if isinstance(gamma, tuple) else gamma,
+                        None if alpha is None else 1 - alpha if np.isscalar(alpha) else alpha[::-1])  # fmt: skip
+    assert_allclose(swapped.gradient(1 - y, -z), -loss.gradient(y, z), rtol=1e-12)
+
+
+def test_multiclass_parameters_by_definition():
+    gamma, alpha = (0.0, 1.0, 2.5), (1.0, 0.2, 4.0)
+    z, y = RNG.normal(size=(60, 3)), RNG.integers(3, size=60)
+    p = softmax(z, axis=1)[np.arange(60), y]
+    expected = -np.array(alpha)[y] * (1 - p) ** np.array(gamma)[y] * np.log(p)
+    assert_allclose(FocalLoss(gamma, alpha).loss(y, z), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 3)])
+def test_weights_multiply_exactly(shape):
+    z, y = RNG.normal(size=shape), RNG.integers(2, size=40)
+    w = 2.0 ** RNG.integers(-3, 4, size=40)
+    loss = FocalLoss(1.7)
+    assert_array_equal(loss.loss(y, z, w), w * loss.loss(y, z))
+    for weighted, plain in zip(loss.gradient_hessian(y, z, w), loss.gradient_hessian(y, z)):
+        assert_array_equal(weighted, (w if z.ndim == 1 else w[:, None]) * plain)
+    assert_array_equal(loss.gradient(y, z, w), loss.gradient_hessian(y, z, w)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(40,), (40, 3)])
+def test_dtype_is_kept_and_input_may_be_read_only_or_strided(dtype, shape):
+    z, y = RNG.normal(size=shape).astype(dtype), RNG.integers(2, size=40)
+    loss = FocalLoss(2.0, None)
+    expected = loss.gradient_hessian(y, z)
+    assert {a.dtype for a in (*expected, loss.loss(y, z), loss.predict_proba(z))} == {np.dtype(dtype)}
+    z.flags.writeable = y.flags.writeable = False
+    strided = np.repeat(z, 2, axis=0)[::2]
+    for view in (z, strided, np.asfortranarray(z)):
+        assert_array_equal(loss.gradient_hessian(y, view), expected)
+    assert loss.loss(y, z.tolist()).dtype == np.float64
+    assert loss.loss(y.astype(float), np.rint(z).astype(int)).dtype == np.float64
+
+
+def expected_loss_minimiser(loss, shares, n_scores):
+    """Scores that minimise the expected loss for class probabilities ``shares``: the zero of its gradient.
+
+    Of K scores the last is held at 0, for the softmax leaves a constant open.
+    """
+    k = len(shares)
+
+    def scores(free):
+        return free if n_scores == 1 else np.append(free, 0.0)
+
+    def gradient(free):
+        raw = np.repeat(free, k) if n_scores == 1 else np.tile(scores(free), (k, 1))
+        return loss.gradient(np.arange(k), raw, shares).reshape(k, -1).sum(axis=0)[: len(free)]
+
+    def value(free):
+        raw = np.repeat(free, k) if n_scores == 1 else np.tile(scores(free), (k, 1))
+        return loss.loss(np.arange(k), raw, shares).sum()
+
+    free = minimize(value, np.zeros(max(1, n_scores - 1)), jac=gradient, method="BFGS").x
+    return scores(root(gradient, free, tol=1e-14).x)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_posterior_recovers_the_class_probabilities(seed):
+    rng = np.random.default_rng(seed)
+    for n_classes in (2, 3, 5):
+        n_scores = 1 if n_classes == 2 else n_classes
+        shares = rng.dirichlet(np.full(n_classes, 2.0)) * 0.9 + 0.1 / n_classes
+        per_class = seed % 2
+        gamma = tuple(rng.uniform(0, 4, n_classes)) if per_class else float(rng.uniform(0, 4))
+        loss = FocalLoss(gamma, tuple(rng.uniform(0.3, 3.0, n_classes)))
+        z = expected_loss_minimiser(loss, shares, n_scores)
+        raw = z if n_scores == 1 else z[np.newaxis]
+        assert_allclose(loss.predict_proba(raw, "full")[0], shares, atol=1e-8)
+        optimum = loss.optimal_scores(shares)
+        raw = np.array([optimum]) if n_scores == 1 else optimum[np.newaxis]
+        assert_allclose(loss.predict_proba(raw, "full")[0], shares, atol=1e-8)
+        k = np.arange(n_classes)
+        gradient = loss.gradient(k, np.repeat(raw, n_classes, axis=0), shares).reshape(n_classes, -1).sum(axis=0)
+        assert_allclose(gradient, 0.0, atol=1e-12)
+
+
+def test_calibration_undoes_what_it_says():
+    z = np.linspace(-40, 40, 41)
+    assert_allclose(FocalLoss(3.0, 0.8).predict_proba(z, None)[:, 1], expit(z), rtol=1e-14)
+    focus, full = (FocalLoss(3.0, 0.8).predict_proba(z, c) for c in ("focus", "full"))
+    assert_array_equal(focus, FocalLoss(3.0).predict_proba(z))
+    odds = full[:, 1] / full[:, 0] / (focus[:, 1] / focus[:, 0])
+    assert_allclose(odds, 0.2 / 0.8, rtol=1e-10)
+    # gamma 0 is calibrated as it is; the map is strictly increasing, symmetric, and fixes z = 0.
+    assert_allclose(FocalLoss(0.0).predict_proba(z)[:, 1], expit(z), rtol=1e-14)
+    assert (np.diff(focus[:21, 1]) > 0).all()
+    assert_allclose(focus, focus[::-1, ::-1], rtol=1e-12)
+    assert focus[20, 1] == 0.5
+
+
+def test_two_class_softmax_posterior_equals_the_binary_one():
+    z = np.linspace(-100, 100, 61)
+    loss = FocalLoss((0.7, 2.0), (0.4, 3.0))
+    assert_allclose(loss.predict_proba(np.c_[np.zeros_like(z), z], "full"), loss.predict_proba(z, "full"), rtol=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0, 5.0])
+def test_constant_is_where_the_weighted_gradient_vanishes(gamma):
+    y, w = RNG.choice(3, p=[0.97, 0.02, 0.01], size=4000), RNG.uniform(size=4000)
+    z = FocalLoss(gamma).fit_intercept_only(y, w)
+    assert_allclose(FocalLoss(gamma).gradient(y, np.tile(z, (4000, 1)), w).sum(axis=0) / w.sum(), 0.0, atol=1e-13)
+    assert_allclose(np.exp(z).sum(), 1.0)
+    z = FocalLoss(gamma, 0.3).fit_intercept_only(y > 0, w)
+    assert isinstance(z, float)
+    assert_allclose(FocalLoss(gamma, 0.3).gradient(y > 0, np.full(4000, z), w).sum() / w.sum(), 0.0, atol=1e-13)
+    if gamma == 0:
+        share = np.average(y > 0, weights=w)
+        assert_allclose(FocalLoss(0.0).fit_intercept_only(y > 0, w), np.log(share / (1 - share)), rtol=1e-12)
+
+
+def test_constant_of_one_class_is_finite():
+    assert np.isfinite(FocalLoss(2.0).fit_intercept_only([1, 1, 1]))
+    assert np.isfinite(FocalLoss((0.0, 1.0, 2.0)).fit_intercept_only([1, 1, 1])).all()
+
+
+def test_copies_and_comparison():
+    loss = FocalLoss([0.5, 1], np.array([1.0, 2.0]))
+    for other in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), FocalLoss((0.5, 1.0), (1.0, 2.0))):
+        assert other == loss
+        assert hash(other) == hash(loss)
+    assert FocalLoss(1) != FocalLoss(2)
+    assert eval(repr(loss), {"FocalLoss": FocalLoss}) == loss
+
+
+@pytest.mark.parametrize(
+    ("gamma", "alpha", "error", "match"),
+    [
+        (-1.0, None, ValueError, "gamma must be a number >= 0 or one per class, got -1.0"),
+        (np.nan, None, ValueError, "gamma must"),
+        (np.inf, None, ValueError, "gamma must"),
+        ("2", None, TypeError, "gamma must"),
+        (None, None, TypeError, "gamma must"),
+        (True, None, TypeError, "gamma must"),
+        ([1.0], None, ValueError, "gamma must"),
+        ([1.0, -2.0], None, ValueError, "gamma must"),
+        (2.0, 0.0, ValueError, "alpha must"),
+        (2.0, 1.0, ValueError, "alpha must"),
+        (2.0, [1.0, 0.0], ValueError, "alpha must"),
+        (2.0, "balanced", TypeError, "alpha must"),
+        (2.0, {0: 1.0}, TypeError, "alpha must"),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], ValueError, "gamma and alpha"),
+    ],
+)
+def test_bad_parameters(gamma, alpha, error, match):
+    with pytest.raises(error, match=match):
+        FocalLoss(gamma, alpha)
+
+
+@pytest.mark.parametrize(
+    ("y", "z", "w", "error", "match"),
+    [
+        ([0, 1], [0.0], None, ValueError, "y_true must have one label per row"),
+        ([0, 2], [0.0, 1.0], None, ValueError, "y_true must hold class indices 0 .. 1, got"),
+        ([0, -1], [0.0, 1.0], None, ValueError, "y_true must"),
+        ([0, 0.5], [0.0, 1.0], None, ValueError, "y_true must"),
+        ([0, np.nan], [0.0, 1.0], None, ValueError, "y_true must"),
+        (["a", "b"], [0.0, 1.0], None, TypeError, "y_true must"),
+        ([], [], None, ValueError, "raw_prediction must have at least one row"),
+        ([0, 1], [0.0, np.nan], None, ValueError, "raw_prediction must be finite"),
+        ([0, 1], [0.0, np.inf], None, ValueError, "raw_prediction must be finite"),
+        ([0, 1], ["a", "b"], None, TypeError, "raw_prediction must be numeric"),
+        ([0, 1], np.zeros((2, 2, 2)), None, ValueError, "raw_prediction must have shape"),
+        ([0, 1], [0.0, 1.0], [1.0], ValueError, "sample_weight must have shape"),
+        ([0, 1], [0.0, 1.0], [1.0, -1.0], ValueError, "sample_weight must be finite"),
+        ([0, 1], [0.0, 1.0], [1.0, np.nan], ValueError, "sample_weight must be finite"),
+        ([0, 1], [0.0, 1.0], [0.0, 0.0], ValueError, "sample_weight must hold at least one"),
+        ([0, 1], [0.0, 1.0], ["x", "y"], TypeError, "sample_weight must be numeric"),
+    ],
+)
+def test_bad_data(y, z, w, error, match):
+    with pytest.raises(error, match=match):
+        FocalLoss().loss(y, z, w)
+
+
+def test_bad_number_of_classes_and_calibration():
+    with pytest.raises(ValueError, match="a single number is for two classes"):
+        FocalLoss(2.0, 0.3).loss([0, 1], np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="gamma must have one entry per class: got 2 entries for 3"):
+        FocalLoss((1.0, 2.0)).loss([0, 1], np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="calibration must be 'focus', 'full' or None, got 'half'"):
+        FocalLoss().predict_proba([0.0], "half")
