@@ -39,6 +39,10 @@ class FocalObjectiveBase:
     it last saw, laid out for the kernel; copies and pickles leave the cache behind.
     """
 
+    one_training = False
+    """Set by an estimator whose fit owns the objective: it is shown one data set only, and its results are used up
+    before it is called again, so that labels need not be compared and the same arrays are filled each round."""
+
     def __init__(self, gamma: Any = 2.0, alpha: Any = None, max_step: float | None = 10.0, *, n_threads: int = 1):
         self.focal_loss = FocalLoss(gamma, alpha)
         self.max_step = check_max_step(max_step)
@@ -65,20 +69,26 @@ class FocalObjectiveBase:
         return hash(repr(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"focal_loss": self.focal_loss, "max_step": self.max_step, "n_threads": self.n_threads}
+        # LightGBM deep-copies the objective of an estimator before it trains with it: one_training goes along.
+        names = "focal_loss", "max_step", "n_threads", "one_training"
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.forget()
 
     def forget(self) -> None:
-        """Drop the cached labels and weights."""
+        """Drop what is kept between calls."""
         # Labels, weights, number of scores and dtype, and the loss bound to them: one tuple, read and replaced whole,
         # so that threads that share an objective never see half of it.
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
+        self._out: tuple[Array, Array] | None = None
 
-    def round_off(self, derivative: Array) -> None:
-        """What the library wants done to a block of derivatives, in place, before weights are multiplied in."""
+    def round_off(self, derivative: Array, free: Array) -> None:
+        """What the library wants done to a block of derivatives, in place, before weights are multiplied in.
+
+        ``free`` is an array of the same shape to write to.
+        """
 
     def hessian_factor(self, n_scores: int) -> float:
         """What the library multiplies the diagonal Hessian of its own loss by."""
@@ -105,20 +115,24 @@ class FocalObjectiveBase:
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
         n_scores = 1 if raw.ndim == 1 else raw.shape[1]
         data = self._on(labels, weight, n_scores, raw.dtype)
-        out = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
+        out = self._out
+        if out is None or out[0].shape != raw.shape or out[0].strides[0] * raw.itemsize != raw.strides[0] * 4:
+            out = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
+        if self.one_training:
+            self._out = out
         factor, max_step = self.hessian_factor(n_scores), self.max_step
 
-        def finish(gradient: Array, hessian: Array) -> None:
+        def finish(gradient: Array, hessian: Array, free: Array) -> None:
             if factor != 1.0:
                 np.multiply(hessian, factor, out=hessian)
             if max_step is None:
                 np.maximum(hessian, TINY_HESSIAN, out=hessian)
             else:
-                least = np.abs(gradient)
+                least = np.abs(gradient, out=free)
                 np.multiply(least, 1.0 / max_step, out=least)
                 np.maximum(hessian, least, out=hessian)
-            self.round_off(gradient)
-            self.round_off(hessian)
+            self.round_off(gradient, free)
+            self.round_off(hessian, free)
 
         return data.gradient_hessian(raw, out=out, finish=finish, n_threads=self.n_threads)
 
@@ -129,7 +143,9 @@ class FocalObjectiveBase:
         cache = self._cache
         if cache is not None:
             seen_labels, seen_weight, *seen_rest, data = cache
-            if seen_rest == [n_scores, dtype] and _same(labels, seen_labels) and _same(weight, seen_weight):
+            if seen_rest == [n_scores, dtype] and (
+                self.one_training or (_same(labels, seen_labels) and _same(weight, seen_weight))
+            ):
                 return data
         data = self.focal_loss.on(labels, n_scores, weight, dtype)
         # Copies: what comes may be a view that its owner writes to.

@@ -289,6 +289,7 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         self.focal_loss_ = self._build_loss(classes, indices, total_weight, outer)
         loss_parameters = self.focal_loss_.gamma, self.focal_loss_.alpha
         self._objective_in_training = FocalObjective(*loss_parameters, max_step=self.max_step)
+        self._objective_in_training.one_training = True
 
         eval_sets = eval_sets_of(eval_set, eval_X, eval_y)
         for _, b in eval_sets or ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from skfocal._validation import (
 
 __all__ = ["FocalLoss"]
 
-Finish = Callable[[Array, Array], None]
+Finish = Callable[[Array, Array, Array], None]
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,10 @@ class FocalLoss:
         gamma: Gamma
         gamma = self.gamma if isinstance(self.gamma, float) else self.gamma_per_class(n_classes).astype(dtype)[y]
         if n_scores == 1:
-            sign = y.astype(dtype)
-            sign *= 2
-            sign -= 1
-            return BinaryLossOnData(sign, weight, gamma)
+            minus_s = y.astype(dtype)
+            minus_s *= -2
+            minus_s += 1
+            return BinaryLossOnData(minus_s, weight, gamma)
         return MulticlassLossOnData(y, weight, gamma)
 
     def _on(
@@ -299,15 +299,16 @@ class FocalLoss:
 class BinaryLossOnData:
     """The loss of one score a row on given labels and weights. Shapes and letters as in ``_kernels.binary``."""
 
-    sign: Array
+    minus_s: Array
     weight: Array | None
     gamma: Gamma
+    _spare: list[Array] = field(default_factory=list, init=False, repr=False)
 
     def loss(self, raw: Array, n_threads: int = 1) -> Array:
-        return binary.loss(raw, self.sign, self.weight, self.gamma, n_threads=n_threads)
+        return binary.loss(raw, self.minus_s, self.weight, self.gamma, n_threads=n_threads)
 
     def loss_gradient(self, raw: Array, n_threads: int = 1) -> tuple[Array, Array]:
-        return binary.loss_gradient(raw, self.sign, self.weight, self.gamma, n_threads=n_threads)
+        return binary.loss_gradient(raw, self.minus_s, self.weight, self.gamma, n_threads=n_threads)
 
     def gradient_hessian(
         self,
@@ -318,7 +319,7 @@ class BinaryLossOnData:
         n_threads: int = 1,
     ) -> tuple[Array, Array]:
         return binary.gradient_hessian(
-            raw, self.sign, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads
+            raw, self.minus_s, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads, spare=self._spare
         )
 
     def hessian_product(self, raw: Array, direction: Array, n_threads: int = 1) -> Array:
@@ -335,6 +336,7 @@ class MulticlassLossOnData:
     y: Array
     weight: Array | None
     gamma: Gamma
+    _spare: list[Array] = field(default_factory=list, init=False, repr=False)
 
     def loss(self, raw: Array, n_threads: int = 1) -> Array:
         return softmax.loss(raw, self.y, self.weight, self.gamma, n_threads=n_threads)
@@ -351,7 +353,7 @@ class MulticlassLossOnData:
         n_threads: int = 1,
     ) -> tuple[Array, Array]:
         return softmax.gradient_hessian(
-            raw, self.y, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads
+            raw, self.y, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads, spare=self._spare
         )
 
     def hessian_product(self, raw: Array, direction: Array, n_threads: int = 1) -> Array:

@@ -78,7 +78,7 @@ class FocalObjective(FocalObjectiveBase):
 
     __call__.__doc__ = FocalObjectiveBase.__call__.__doc__
 
-    def round_off(self, derivative: Array) -> None:
+    def round_off(self, derivative: Array, free: Array) -> None:
         """Round float32 in place to 21 of its 24 bits.
 
         Times a whole weight up to 8 the product is then exact, so that a row of weight 2 is to XGBoost the very
@@ -86,7 +86,7 @@ class FocalObjective(FocalObjectiveBase):
         relative 2.4e-7, next to the 6e-8 of float32. Veltkamp's splitting (Muller et al., Handbook of
         Floating-Point Arithmetic, 2018, section 4.4.1).
         """
-        c = derivative * np.float32(2**3 + 1)
+        c = np.multiply(derivative, np.float32(2**3 + 1), out=free)
         np.subtract(c, derivative, out=derivative)
         np.subtract(c, derivative, out=derivative)
 
@@ -330,6 +330,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         # Class weights go in with the sample weights, for XGBoost also weighs its quantiles by them: "balanced" is
         # then the very model of the same weights given as sample_weight.
         objective = FocalObjective(loss.gamma, None, self.max_step, n_threads=n_threads_for(self.n_jobs))
+        objective.one_training = True
         if not np.all(self.class_weights_ == 1.0):
             of_class = self.class_weights_[indices].astype(np.float32)
             weight = of_class if weight is None else weight * of_class

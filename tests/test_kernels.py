@@ -55,8 +55,8 @@ def test_binary_equals_80_digits(gamma, dtype):
     bound = 1e-12 if dtype is np.float64 else 1e-5 * max(1.0, gamma)
     for sign in (1.0, -1.0):
         s = np.full_like(u, sign)
-        value, first = binary.loss_gradient(s * u, s, None, gamma)
-        g, h = binary.gradient_hessian(s * u, s, None, gamma)
+        value, first = binary.loss_gradient(s * u, -s, None, gamma)
+        g, h = binary.gradient_hessian(s * u, -s, None, gamma)
         assert value.dtype == g.dtype == h.dtype == dtype
         errors = [
             *relative_errors(value, loss, [abs(x) for x in loss], dtype),
@@ -66,7 +66,7 @@ def test_binary_equals_80_digits(gamma, dtype):
         assert len(errors) > 20
         assert max(errors) < bound
         assert_array_equal(first, g)
-        assert_array_equal(value, binary.loss(s * u, s, None, gamma))
+        assert_array_equal(value, binary.loss(s * u, -s, None, gamma))
 
 
 def exact_softmax(z, t, gamma, dps=80):
@@ -192,9 +192,9 @@ def test_derivatives_by_fourth_order_differences(gamma, n_classes):
     def difference1(f):
         return (8 * (f(u + h) - f(u - h)) - (f(u + 2 * h) - f(u - 2 * h))) / (12 * h)
 
-    g, hessian = binary.gradient_hessian(u, s, weight, gamma)
-    assert_allclose(difference1(lambda x: binary.loss(x, s, weight, gamma)), g, atol=1e-9)
-    assert_allclose(difference1(lambda x: binary.gradient_hessian(x, s, weight, gamma)[0]), hessian, atol=1e-9)
+    g, hessian = binary.gradient_hessian(u, -s, weight, gamma)
+    assert_allclose(difference1(lambda x: binary.loss(x, -s, weight, gamma)), g, atol=1e-9)
+    assert_allclose(difference1(lambda x: binary.gradient_hessian(x, -s, weight, gamma)[0]), hessian, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -205,8 +205,8 @@ def test_gamma_zero_is_cross_entropy(dtype):
     z = (rng.normal(size=200) * 4).astype(dtype)
     s = np.where(rng.random(200) < 0.5, -1, 1).astype(dtype)
     tol = {"rtol": 1e-12 if dtype is np.float64 else 3e-6, "atol": 0}
-    g, h = binary.gradient_hessian(z, s, None, 0.0)
-    assert_allclose(binary.loss(z, s, None, 0.0), np.logaddexp(0, -s * z), **tol)
+    g, h = binary.gradient_hessian(z, -s, None, 0.0)
+    assert_allclose(binary.loss(z, -s, None, 0.0), np.logaddexp(0, -s * z), **tol)
     assert_allclose(g, -s * expit(-s * z), **tol)
     assert_allclose(h, expit(z) * expit(-z), **tol)
     Z, y = (rng.normal(size=(200, 4)) * 3).astype(dtype), rng.integers(4, size=200)
@@ -223,9 +223,9 @@ def test_binary_equals_two_class_softmax(gamma):
     z = np.linspace(-30, 30, 121)
     for y in (0, 1):
         Z, labels, s = np.c_[np.zeros_like(z), z], np.full(z.shape, y), np.full(z.shape, 2.0 * y - 1)
-        g, h = binary.gradient_hessian(z, s, None, gamma)
+        g, h = binary.gradient_hessian(z, -s, None, gamma)
         G, H = softmax.gradient_hessian(Z, labels, None, gamma)
-        assert_allclose(binary.loss(z, s, None, gamma), softmax.loss(Z, labels, None, gamma), rtol=1e-12)
+        assert_allclose(binary.loss(z, -s, None, gamma), softmax.loss(Z, labels, None, gamma), rtol=1e-12)
         assert_allclose(G[:, 1], g, rtol=1e-12)
         assert_allclose(G[:, 0], -g, rtol=1e-12)
         assert_allclose(H, np.c_[h, h], rtol=1e-9, atol=1e-14)
@@ -234,11 +234,11 @@ def test_binary_equals_two_class_softmax(gamma):
 def test_swapping_classes_flips_the_sign_and_the_ratio_to_cross_entropy_is_q_to_the_gamma():
     z, s = np.linspace(-20, 20, 81), np.ones(81)
     for gamma in GAMMAS:
-        g, h = binary.gradient_hessian(z, s, None, gamma)
-        g_swapped, h_swapped = binary.gradient_hessian(-z, -s, None, gamma)
+        g, h = binary.gradient_hessian(z, -s, None, gamma)
+        g_swapped, h_swapped = binary.gradient_hessian(-z, s, None, gamma)
         assert_array_equal(g_swapped, -g)
         assert_array_equal(h_swapped, h)
-        ratio = binary.loss(z, s, None, gamma) / binary.loss(z, s, None, 0.0)
+        ratio = binary.loss(z, -s, None, gamma) / binary.loss(z, -s, None, 0.0)
         assert_allclose(ratio, (1 / (1 + np.exp(z))) ** gamma, rtol=1e-12)
 
 
@@ -252,7 +252,7 @@ def test_nothing_overflows_or_warns(gamma, dtype):
         results = []
         for sign in (-1, 1):
             s = np.full_like(z, sign)
-            results += [*binary.loss_gradient(z, s, None, gamma), *binary.gradient_hessian(z, s, None, gamma)]
+            results += [*binary.loss_gradient(z, -s, None, gamma), *binary.gradient_hessian(z, -s, None, gamma)]
         results.append(binary.posterior_logit(z, gamma, gamma))
         for t in range(3):
             y = np.full(len(Z), t)
@@ -261,7 +261,7 @@ def test_nothing_overflows_or_warns(gamma, dtype):
         results.append(softmax.log_posterior(Z, np.full(3, gamma, dtype=dtype), None))
     assert all(np.isfinite(r).all() and r.dtype == dtype for r in results)
     # The loss keeps the true margin where the derivatives' is clipped.
-    loss = binary.loss(np.array([-1e4], dtype=dtype), np.ones(1, dtype=dtype), None, gamma)
+    loss = binary.loss(np.array([-1e4], dtype=dtype), -np.ones(1, dtype=dtype), None, gamma)
     assert_allclose(loss, 1e4, rtol=1e-6)
 
 
@@ -269,9 +269,9 @@ def test_threads_and_blocks_change_nothing():
     n = 3 * MIN_ROWS_PER_THREAD + 17
     rng = np.random.default_rng(2)
     z, s = rng.normal(size=n), np.where(rng.random(n) < 0.3, -1.0, 1.0)
-    one, three = (binary.gradient_hessian(z, s, None, 2.0, n_threads=k) for k in (1, 3))
+    one, three = (binary.gradient_hessian(z, -s, None, 2.0, n_threads=k) for k in (1, 3))
     assert_array_equal(one, three)
-    few = binary.gradient_hessian(z[:100], s[:100], None, 2.0)
+    few = binary.gradient_hessian(z[:100], -s[:100], None, 2.0)
     assert_array_equal(few, [part[:100] for part in one])
     Z, y = rng.normal(size=(n, 3)), rng.integers(3, size=n)
     one, three = (softmax.gradient_hessian(Z, y, None, 1.5, n_threads=k) for k in (1, 3))

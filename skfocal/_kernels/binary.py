@@ -2,16 +2,18 @@
 
 The letters are those of Lin et al. 2017, `Focal Loss for Dense Object Detection
 <https://arxiv.org/abs/1708.02002>`_, appendices A and B: ``p = sigmoid(u)`` is the probability of the true
-class, ``q = 1 - p``, ``l = log p``, ``log q = l - u``, and with the sign ``s`` and the weight ``alpha`` of a row::
+class, ``q = 1 - p``, ``L = -log p``, ``log q = -u - L``, and with the sign ``s`` and the weight ``alpha`` of a row::
 
-    FL       = -alpha * q**gamma * l
-    dFL/dz   = alpha * s * q**gamma * (gamma*p*l - q)
-    d2FL/dz2 = alpha * q**gamma * p * ((1 + 2*gamma)*q + gamma*l*(q - gamma*p))
+    FL       = alpha * q**gamma * L
+    dFL/dz   = -s * alpha * q**gamma * G,             G = gamma*p*L + q
+    d2FL/dz2 = alpha * q**gamma * p * ((1 + 2*gamma)*q - gamma*L*(q - gamma*p))
+             = alpha * q**gamma * p * (q*(1 + gamma - gamma*L) + gamma*G)
 
 ``1 - p`` is never formed: with ``e = exp(-u)``, ``p = 1/(1+e)`` and ``q = e*p``.
 
-Arguments, the same everywhere: ``raw_prediction`` (n,) scores z; ``sign`` (n,) of +1 and -1, ``weight`` (n,) or
-None, alpha times sample weight, both in the dtype of the result; ``gamma`` a number >= 0 or one per row.
+Arguments, the same everywhere: ``raw_prediction`` (n,) scores z; ``minus_s`` (n,), the sign turned round: -1 for
+class 1 and +1 for class 0, in the dtype of the result, since ``-u = minus_s*z`` is what the exponential takes;
+``weight`` (n,) or None, alpha times sample weight; ``gamma`` a number >= 0 or one per row.
 """
 
 from collections.abc import Callable
@@ -19,150 +21,183 @@ from typing import Any
 
 import numpy as np
 
-from skfocal._kernels.blocks import Array, Gamma, each_block, q_to_the_gamma, take_rows
+from skfocal._kernels.blocks import (
+    Array,
+    Gamma,
+    each_block,
+    has_fast_log1p,
+    power_is_by_products,
+    q_to_the_gamma,
+    take_rows,
+)
 
 
-def _smallest_margin(dtype: Any) -> float:
-    # exp(-u) must stay finite: exp(709.8) overflows float64, exp(88.7) float32. Below this margin p < 1e-304
-    # (1e-34) and both derivatives are within rounding of their limits: -s*q**gamma*(1 - gamma*p*l) -> -s, and p.
-    return -80.0 if dtype == np.float32 else -700.0
+def _largest_minus_u(dtype: Any) -> float:
+    # exp(-u) must stay finite: exp(709.8) overflows float64, exp(88.7) float32. Beyond, p < 1e-304 (1e-34) and both
+    # derivatives are within rounding of their limits: -s*q**gamma*(1 + gamma*p*L) -> -s, and p.
+    return 80.0 if dtype == np.float32 else 700.0
 
 
-def _terms(u: Array, scratch: Array) -> tuple[Array, Array, Array]:
-    """Clip ``u`` in place and return ``p, q, l``, which live in ``scratch`` (4, n)."""
-    e, p, l, t = scratch
-    np.maximum(u, _smallest_margin(u.dtype), out=u)
-    np.negative(u, out=e)
-    np.exp(e, out=e)
-    # l = -log1p(e) as log(w) + (e - (w - 1))/w with w = fl(1 + e): the second term gives back what the rounding
-    # of w lost (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1). NumPy's log is
-    # vectorised on every machine, its log1p only with AVX-512. Within 2 ulp of log1p.
-    np.add(e, 1.0, out=t)
-    np.divide(1.0, t, out=p)
-    np.subtract(t, 1.0, out=l)
-    np.subtract(e, l, out=l)
-    np.multiply(l, p, out=l)
-    np.log(t, out=t)
-    np.add(l, t, out=l)
-    np.negative(l, out=l)
-    q = np.multiply(e, p, out=e)
-    return p, q, l
+def _terms(minus_u: Array, e: Array, p: Array, L: Array, w: Array) -> Array | None:
+    """Fill ``p`` and ``L``, turn ``e`` into q, clip ``minus_u`` (which ``e`` may be) and return what the clip took."""
+    limit = _largest_minus_u(minus_u.dtype)
+    clipped = None
+    if minus_u.max() > limit:
+        clipped = np.maximum(minus_u - limit, 0.0)
+        np.minimum(minus_u, limit, out=minus_u)
+    np.exp(minus_u, out=e)
+    np.add(e, 1.0, out=w)
+    np.divide(1.0, w, out=p)
+    if has_fast_log1p(e.dtype):
+        np.log1p(e, out=L)
+    else:
+        # log1p(e) as log(w) + (e - (w - 1))/w with w = fl(1 + e): the second term gives back what the rounding
+        # of w lost (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1). Within 2 ulp.
+        np.subtract(w, 1.0, out=L)
+        np.subtract(e, L, out=L)
+        np.multiply(L, p, out=L)
+        np.log(w, out=w)
+        np.add(L, w, out=L)
+    np.multiply(e, p, out=e)
+    return clipped
 
 
-def loss(raw_prediction: Array, sign: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1) -> Array:
+def loss(raw_prediction: Array, minus_s: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1) -> Array:
     """Focal loss of each row, (n,)."""
-    out = np.empty_like(sign)
+    out = np.empty_like(minus_s)
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
-        _loss(raw_prediction[rows], sign[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop),
+        _loss(raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop),
               out[rows], None, scratch)  # fmt: skip
 
-    each_block(run, sign.shape[0], scratch_shape=(7,), dtype=sign.dtype, n_threads=n_threads)
+    each_block(run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads)
     return out
 
 
 def loss_gradient(
-    raw_prediction: Array, sign: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1
+    raw_prediction: Array, minus_s: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1
 ) -> tuple[Array, Array]:
     """Focal loss and gradient of each row, (n,) both."""
-    out, gradient = np.empty_like(sign), np.empty_like(sign)
+    out, gradient = np.empty_like(minus_s), np.empty_like(minus_s)
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
-        _loss(raw_prediction[rows], sign[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop),
+        _loss(raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop),
               out[rows], gradient[rows], scratch)  # fmt: skip
 
-    each_block(run, sign.shape[0], scratch_shape=(7,), dtype=sign.dtype, n_threads=n_threads)
+    each_block(run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads)
     return out, gradient
 
 
 def _loss(
-    z: Array, s: Array, weight: Array | None, gamma: Gamma, loss: Array, gradient: Array | None, scratch: Array
+    z: Array, minus_s: Array, weight: Array | None, gamma: Gamma, loss: Array, gradient: Array | None, scratch: Array
 ) -> None:
-    u, qg, below = scratch[4:]
-    np.multiply(s, z, out=u)
-    # What the clip takes from u is what it takes from l: there p = exp(u) to the last digit.
-    np.subtract(u, _smallest_margin(u.dtype), out=below)
-    np.minimum(below, 0.0, out=below)
-    p, q, l = _terms(u, scratch[:4])
-    t = scratch[3]
-    np.subtract(l, u, out=u)
-    q_to_the_gamma(q, u, gamma, out=qg)
-    np.add(l, below, out=t)
-    np.negative(t, out=t)
-    np.multiply(t, qg, out=loss)
-    if weight is not None:
-        np.multiply(loss, weight, out=loss)
+    minus_u, e, p, L, qg, t = scratch
+    np.multiply(minus_s, z, out=minus_u)
+    clipped = _terms(minus_u, e, p, L, t)
+    q = e
+    _q_to_the_gamma(q, minus_u, L, weight, gamma, qg)
+    np.multiply(qg, L, out=loss)
+    if clipped is not None:
+        # What the clip took from -u is what it took from L: there p = exp(u) to the last digit.
+        loss += clipped * qg
     if gradient is not None:
-        _gradient(s, weight, gamma, p, q, l, qg, gradient, t)
+        np.multiply(gamma, L, out=L)
+        np.multiply(L, p, out=t)
+        np.add(t, q, out=t)
+        np.multiply(t, qg, out=t)
+        np.multiply(t, minus_s, out=gradient)
 
 
-def _gradient(
-    s: Array, weight: Array | None, gamma: Gamma, p: Array, q: Array, l: Array, qg: Array, out: Array, t: Array
-) -> None:
-    np.multiply(p, l, out=t)
-    np.multiply(gamma, t, out=t)
-    np.subtract(t, q, out=t)
-    np.multiply(t, qg, out=t)
-    np.multiply(t, s, out=t)
+def _q_to_the_gamma(q: Array, minus_u: Array, L: Array, weight: Array | None, gamma: Gamma, out: Array) -> None:
+    """``weight * q**gamma`` to ``out``, which may be ``minus_u``."""
+    log_q = None
+    if not power_is_by_products(gamma):
+        log_q = np.subtract(minus_u, L, out=out)
+    q_to_the_gamma(q, log_q, gamma, out=out)
     if weight is not None:
-        np.multiply(t, weight, out=t)
-    np.copyto(out, t, casting="same_kind")
+        np.multiply(out, weight, out=out)
 
 
 def gradient_hessian(
     raw_prediction: Array,
-    sign: Array,
+    minus_s: Array,
     weight: Array | None,
     gamma: Gamma,
     *,
     out: tuple[Array, Array] | None = None,
-    finish: Callable[[Array, Array], None] | None = None,
+    finish: Callable[[Array, Array, Array], None] | None = None,
     n_threads: int = 1,
+    spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
     """First and second derivative of each row's loss, (n,) both.
 
-    ``finish(gradient, hessian)`` may change each block in place while it is in the cache. ``out`` may have a
-    narrower dtype than ``sign``, in which everything is computed.
+    ``finish(gradient, hessian, free)`` may change each block in place while it is in the cache, with ``free`` to
+    write to. ``out`` may have a narrower dtype than ``minus_s``, in which everything is computed. ``spare``: see
+    `each_block`.
     """
-    gradient, hessian = out if out is not None else (np.empty_like(sign), np.empty_like(sign))
+    gradient, hessian = out if out is not None else (np.empty_like(minus_s), np.empty_like(minus_s))
+    direct = finish is None and gradient.dtype == hessian.dtype == minus_s.dtype
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
-        u, qg, g = scratch[4:]
-        s, w, gm = sign[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop)
-        np.multiply(s, raw_prediction[rows], out=u)
-        p, q, l = _terms(u, scratch[:4])
-        t = scratch[3]
-        np.subtract(l, u, out=u)
-        q_to_the_gamma(q, u, gm, out=qg)
-        _gradient(s, w, gm, p, q, l, qg, g, t)
-        h = _hessian(w, gm, p, q, l, qg, u, t)
-        if finish is not None:
-            finish(g, h)
-        np.copyto(gradient[rows], g, casting="same_kind")
-        np.copyto(hessian[rows], h, casting="same_kind")
+        minus_u, e, p, L, G, t = scratch
+        s, w, gm = minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop)
+        g, h = (gradient[rows], hessian[rows]) if direct else (t, L)
+        np.multiply(s, raw_prediction[rows], out=minus_u)
+        _terms(minus_u, e, p, L, t)
+        q = e
+        qg = minus_u
+        _q_to_the_gamma(q, minus_u, L, w, gm, out=qg)
+        np.multiply(gm, L, out=L)
+        np.multiply(L, p, out=G)
+        np.add(G, q, out=G)
+        np.multiply(G, qg, out=G)
+        np.multiply(G, s, out=g)
+        # L is gamma*L and G has its factor q**gamma.
+        np.subtract(1.0 + gm, L, out=L)
+        np.multiply(L, q, out=L)
+        np.multiply(L, qg, out=L)
+        np.multiply(gm, G, out=G)
+        np.add(L, G, out=L)
+        np.multiply(L, p, out=h)
+        if not direct:
+            if finish is not None:
+                finish(g, h, minus_u)
+            np.copyto(gradient[rows], g, casting="same_kind")
+            np.copyto(hessian[rows], h, casting="same_kind")
 
-    each_block(run, sign.shape[0], scratch_shape=(7,), dtype=sign.dtype, n_threads=n_threads)
+    def run_cross_entropy(start: int, stop: int, scratch: Array) -> None:
+        rows = slice(start, stop)
+        minus_u, p, q, g, h, _ = scratch
+        s, w = minus_s[rows], take_rows(weight, start, stop)
+        if direct:
+            g, h = gradient[rows], hessian[rows]
+        # gamma = 0: q and p*q, without a logarithm.
+        np.multiply(s, raw_prediction[rows], out=minus_u)
+        np.minimum(minus_u, _largest_minus_u(minus_u.dtype), out=minus_u)
+        np.exp(minus_u, out=q)
+        np.add(q, 1.0, out=p)
+        np.divide(1.0, p, out=p)
+        np.multiply(q, p, out=q)
+        if w is not None:
+            np.multiply(p, w, out=minus_u)
+            np.multiply(q, minus_u, out=h)
+            np.multiply(q, w, out=q)
+        else:
+            np.multiply(q, p, out=h)
+        np.multiply(q, s, out=g)
+        if not direct:
+            if finish is not None:
+                finish(g, h, minus_u)
+            np.copyto(gradient[rows], g, casting="same_kind")
+            np.copyto(hessian[rows], h, casting="same_kind")
+
+    gamma_is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
+    each_block(run_cross_entropy if gamma_is_zero else run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype,
+               n_threads=n_threads, spare=spare)  # fmt: skip
     return gradient, hessian
-
-
-def _hessian(
-    weight: Array | None, gamma: Gamma, p: Array, q: Array, l: Array, qg: Array, out: Array, t: Array
-) -> Array:
-    """Overwrite ``out`` with the Hessian; ``l`` and ``qg`` are used up."""
-    np.multiply(gamma, p, out=t)
-    np.subtract(q, t, out=t)
-    np.multiply(l, t, out=t)
-    np.multiply(gamma, t, out=t)
-    np.multiply(1.0 + 2.0 * gamma, q, out=out)
-    np.add(out, t, out=out)
-    np.multiply(qg, p, out=qg)
-    np.multiply(out, qg, out=out)
-    if weight is not None:
-        np.multiply(out, weight, out=out)
-    return out
 
 
 def posterior_logit(
