@@ -3,8 +3,9 @@
 ``F(coef, intercept) = mean focal loss + l2/2 * ||coef||_2^2 + l1 * ||coef||_1`` over the total weight W, that is the
 estimator's objective divided by ``C * W``, with ``l2 = (1 - l1_ratio)/(C*W)`` and ``l1 = l1_ratio/(C*W)``; `scale_at`
 then takes the mean loss of a constant score for the unit of F.
-The unknowns are ``v_kj = coef_kj * s_j`` and ``b_k = (intercept_k + coef_k . mean) * s_0``: the columns of X
-are centred and scaled in the algebra, X itself stays as it is, sparse or dense.
+The unknowns are ``v_k = B (coef_k * s)`` and ``b_k = (intercept_k + coef_k . mean) * s_0``: the columns of X are
+centred and scaled by s in the algebra, X itself stays as it is, sparse or dense. B is 1, or after `whiten_at` a root of
+F's curvature at some point, so that correlated columns cost no iterations.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import eigh
 from scipy.optimize import Bounds
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
@@ -21,6 +23,12 @@ from skfocal.loss import BinaryLossOnData, MulticlassLossOnData
 
 ROWS = 4096
 """Rows a time in the one pass over dense X that would need a temporary copy of it."""
+
+MAX_CORRELATED = 512
+"""Columns up to which correlations are worth their cost, which is that of some d/40 evaluations of F."""
+
+LEAST_EIGENVALUE = 1e-10
+"""Floor of the curvature's eigenvalues to the largest: below, a column is a combination of others up to rounding."""
 
 
 class LinearObjective:
@@ -43,6 +51,7 @@ class LinearObjective:
         self.l2 = (1.0 - l1_ratio) / (C * self.total)
         self.l1 = l1_ratio / (C * self.total)
         self.mean, self.variance = _moments(X, weight, self.total, about_zero=not fit_intercept)
+        self.basis: tuple[Array, Array] | None = None
 
     def scale_at(self, intercept: Array) -> None:
         """Scale F to 1 and the unknowns to its unit curvature, on average over the classes, at a constant score."""
@@ -59,10 +68,40 @@ class LinearObjective:
         self.scale = np.where(scale > 0, scale, 1.0)
         self.intercept_scale = np.sqrt(curvature)
 
+    @property
+    def can_be_whitened(self) -> bool:
+        """False for L1, whose bounds are on single coefficients, for sparse X, and where it would cost too much."""
+        return not sparse.issparse(self.X) and not self.l1 and 1 < self.n_features <= min(MAX_CORRELATED, self.n_rows)
+
+    def whiten_at(self, coef: Array, intercept: Array) -> None:
+        """Choose the unknowns so that F's curvature there, on average over the classes, is about the identity.
+
+        Call `pack` again afterwards.
+        """
+        shifted = intercept + coef @ self.mean
+        hessian = np.abs(self.data.gradient_hessian(self._scores(coef, shifted))[1]).reshape(self.n_rows, -1)
+        h = hessian.mean(axis=1)
+        if not h.sum() > np.finfo(float).tiny * self.n_rows:
+            return  # separated rows, fitted to the last digit: there is no curvature to go by
+        curvature = h.sum() / self.total
+        if self.fit_intercept:
+            self.mean = h @ self.X / h.sum()
+        self.intercept_scale = np.sqrt(curvature)
+        inner = np.zeros((self.n_features, self.n_features))
+        for start in range(0, self.n_rows, ROWS):
+            rows = slice(start, start + ROWS)
+            centred = (self.X[rows] - self.mean) / self.scale
+            inner += centred.T @ (centred * h[rows, np.newaxis])
+        inner /= self.total
+        inner[np.diag_indices_from(inner)] += self.l2 / self.scale**2
+        eigenvalues, vectors = eigh(inner)
+        root = np.sqrt(np.maximum(eigenvalues, LEAST_EIGENVALUE * eigenvalues[-1]))
+        self.basis = root[:, np.newaxis] * vectors.T, vectors / root
+
     # Between the estimator's unknowns and the solver's
 
     def pack(self, coef: Array, intercept: Array) -> Array:
-        v = coef * self.scale
+        v = coef * self.scale if self.basis is None else coef * self.scale @ self.basis[0].T
         parts = [np.maximum(v, 0.0), np.maximum(-v, 0.0)] if self.l1 else [v]
         if self.fit_intercept:
             parts.append(((intercept + coef @ self.mean) * self.intercept_scale)[:, np.newaxis])
@@ -86,7 +125,7 @@ class LinearObjective:
         d, x = self.n_features, x.reshape(self.n_scores, -1)
         v = x[:, :d] - x[:, d : 2 * d] if self.l1 else x[:, :d]
         shifted = x[:, -1] / self.intercept_scale if self.fit_intercept else np.zeros(self.n_scores)
-        return v / self.scale, shifted
+        return (v if self.basis is None else v @ self.basis[1].T) / self.scale, shifted
 
     @property
     def bounds(self) -> Bounds | None:
@@ -122,7 +161,7 @@ class LinearObjective:
         return (by_coef - np.outer(sums, self.mean)) / self.total, sums / self.total
 
     def _flat(self, by_coef: Array, by_shifted: Array, penalty: float = 0.0) -> Array:
-        v = by_coef / self.scale
+        v = by_coef / self.scale if self.basis is None else by_coef / self.scale @ self.basis[1]
         parts = [v + penalty / self.scale, -v + penalty / self.scale] if self.l1 else [v]
         if self.fit_intercept:
             parts.append((by_shifted / self.intercept_scale)[:, np.newaxis])
@@ -150,13 +189,17 @@ class LinearObjective:
         per_row = self.data.hessian_matrix(self._scores(coef, shifted))
         width = self.n_features + self.fit_intercept
         out = np.empty((self.n_scores, width, self.n_scores, width))
-        scale = np.append(self.scale, self.intercept_scale) if self.fit_intercept else self.scale
+        d = self.n_features
+        to_coef = np.eye(width)
+        to_coef[:d, :d] = (np.eye(d) if self.basis is None else self.basis[1]) / self.scale[:, np.newaxis]
+        if self.fit_intercept:
+            to_coef[d, d] = 1.0 / self.intercept_scale
         for j in range(self.n_scores):
             for k in range(self.n_scores):
                 block = self._gram(per_row[:, j, k])
                 if j == k:
-                    block[np.arange(self.n_features), np.arange(self.n_features)] += self.l2
-                out[j, :, k, :] = block / np.outer(scale, scale)
+                    block[np.arange(d), np.arange(d)] += self.l2
+                out[j, :, k, :] = to_coef.T @ block @ to_coef
         return out.reshape(self.n_scores * width, -1)
 
     def _gram(self, h: Array) -> Array:

@@ -28,6 +28,13 @@ __all__ = ["FocalLogisticRegression"]
 
 SOLVERS = ("lbfgs", "trust-krylov", "trust-exact")
 
+WHITEN_EVERY = 10
+"""Iterations of L-BFGS between two looks at the curvature, more for many columns. Most problems are solved by then; on
+columns of heavy tails, whose large values stop counting once they are fitted, the first look misleads."""
+
+OUT_OF_ITERATIONS = 1
+"""SciPy's status of L-BFGS-B for having reached ``maxiter``."""
+
 
 class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimator):
     __doc__ = f"""Logistic regression trained with the focal loss.
@@ -229,18 +236,27 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
             keywords["callback"] = _Printer(self.solver)
         # trust-krylov multiplies memory that it has not filled yet by 0 before it writes there (scipy up to 1.18): the
         # result is right, but NaN in that memory would warn.
-        with np.errstate(invalid="ignore" if method == "trust-krylov" else None):
-            result = optimize.minimize(
-                objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords
-            )
+        whitens = self.solver == "lbfgs" and objective.can_be_whitened
+        n_iter = 0
+        while True:
+            if whitens:
+                objective.whiten_at(coef, intercept)
+                options["maxiter"] = min(max(WHITEN_EVERY, objective.n_features // 20), self.max_iter - n_iter)
+            with np.errstate(invalid="ignore" if method == "trust-krylov" else None):
+                result = optimize.minimize(
+                    objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords
+                )
+            n_iter += int(result.nit)
+            coef, intercept = objective.unpack(result.x)
+            if not (whitens and result.status == OUT_OF_ITERATIONS and n_iter < self.max_iter):
+                break
         if not result.success:
-            self._warn_unless_exact(result, objective)
-        coef, intercept = objective.unpack(result.x)
-        return coef, intercept, int(result.nit)
+            self._warn_unless_exact(result, objective, n_iter)
+        return coef, intercept, n_iter
 
-    def _warn_unless_exact(self, result: Any, objective: LinearObjective) -> None:
+    def _warn_unless_exact(self, result: Any, objective: LinearObjective, n_iter: int) -> None:
         size = objective.optimality(result.x, result.jac)
-        out_of_steps = result.nit >= self.max_iter
+        out_of_steps = n_iter >= self.max_iter
         # The unknowns have curvature 1, so a step could gain size**2 / 2 at most: where that is less than the
         # rounding of the objective, the solver has converged.
         if size**2 <= 64 * np.finfo(float).eps * max(1.0, abs(result.fun)):
@@ -251,7 +267,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
             else f"It can get no closer in float64: raise tol (now {self.tol:g}), or lower C (now {self.C:g})"
         )
         warnings.warn(
-            f"{self.solver} did not converge after {result.nit} iterations: the largest entry of the gradient is "
+            f"{self.solver} did not converge after {n_iter} iterations: the largest entry of the gradient is "
             f"{size:.1e}. {advice}.",
             ConvergenceWarning,
             stacklevel=4,

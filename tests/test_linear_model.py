@@ -226,3 +226,17 @@ def test_large_gamma_is_trained_to_its_end(gamma, solver):
     default = FocalLogisticRegression(gamma, C=1e5, solver=solver, max_iter=1000).fit(X, y)
     precise = FocalLogisticRegression(gamma, C=1e5, solver="trust-exact", tol=1e-7, max_iter=1000).fit(X, y)
     assert_allclose(default.decision_function(X).std(), precise.decision_function(X).std(), rtol=0.05)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_unscaled_heavy_tails_converge_with_the_defaults(gamma):
+    # Ratios as in accounts: a few rows are thousands of times the rest, columns are correlated, units differ.
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(40, 40)) * np.logspace(0, -4, 40)
+    X = rng.standard_t(0.8, size=(3000, 40)) @ mixing * np.logspace(-4, 4, 40)
+    typical = X / np.median(np.abs(X), axis=0)
+    y = (typical[:, [0, 3, 5]].sum(axis=1) + rng.logistic(size=3000) > 4).astype(int)
+    fitted = FocalLogisticRegression(gamma).fit(X, y)  # a ConvergenceWarning would be an error
+    exact = FocalLogisticRegression(gamma, solver="trust-exact", tol=1e-8, max_iter=1000).fit(X, y)
+    values = [m.focal_loss_.loss(y, m.decision_function(X)).sum() + 0.5 * (m.coef_**2).sum() for m in (fitted, exact)]
+    assert_allclose(values[0], values[1], rtol=1e-6)
