@@ -22,7 +22,10 @@ from skfocal._kernels.blocks import Array
 from skfocal.loss import BinaryLossOnData, MulticlassLossOnData
 
 ROWS = 4096
-"""Rows a time in the one pass over dense X that would need a temporary copy of it."""
+"""Rows a time where a pass over dense X would need a copy of it, for a product of matrices."""
+
+CACHED = 65_536
+"""Numbers a time where it would need one for sums."""
 
 MAX_CORRELATED = 512
 """Columns up to which correlations are worth their cost, which is that of some d/40 evaluations of F."""
@@ -157,7 +160,12 @@ class LinearObjective:
         """Derivatives by the scores to derivatives by coefficients of the centred columns, and by ``shifted``."""
         per_row = per_row.reshape(self.n_rows, -1)
         sums = per_row.sum(axis=0)
-        by_coef = per_row.T @ self.X if not sparse.issparse(self.X) else (self.X.T @ per_row).T
+        if sparse.issparse(self.X):
+            by_coef = (self.X.T @ per_row).T
+        elif self.n_scores == 1:
+            by_coef = (per_row[:, 0] @ self.X)[np.newaxis]  # BLAS has a faster routine for a vector than for a row
+        else:
+            by_coef = per_row.T @ self.X
         return (by_coef - np.outer(sums, self.mean)) / self.total, sums / self.total
 
     def _flat(self, by_coef: Array, by_shifted: Array, penalty: float = 0.0) -> Array:
@@ -222,10 +230,12 @@ def _moments(X: Any, weight: Array | None, total: float, *, about_zero: bool) ->
     if sparse.issparse(X):
         mean, variance = mean_variance_axis(X, axis=0, weights=weight)
         return (np.zeros_like(mean), variance + mean**2) if about_zero else (mean, variance)
-    mean = np.zeros(X.shape[1]) if about_zero else (X.sum(axis=0) if weight is None else weight @ X) / total
+    mean = np.zeros(X.shape[1]) if about_zero else (np.ones(X.shape[0]) if weight is None else weight) @ X / total
     variance = np.zeros(X.shape[1])
-    for start in range(0, X.shape[0], ROWS):
-        centred = X[start : start + ROWS] - mean
-        np.multiply(centred, centred, out=centred)
-        variance += centred.sum(axis=0) if weight is None else weight[start : start + ROWS] @ centred
+    weight = np.ones(X.shape[0]) if weight is None else weight
+    rows = max(1, CACHED // X.shape[1])
+    for start in range(0, X.shape[0], rows):
+        centred = X[start : start + rows] - mean
+        np.square(centred, out=centred)
+        variance += weight[start : start + rows] @ centred
     return mean, variance / total

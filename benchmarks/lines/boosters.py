@@ -1,0 +1,122 @@
+"""Boosters against their parents, with the floor: the parent itself with an objective that computes nothing."""
+
+from functools import partial
+
+import numpy as np
+from sklearn.datasets import make_classification
+
+CACHE = {}
+
+
+def tall(n, n_classes=2):
+    """A table like HIGGS: n x 28, float32."""
+    if (n, n_classes) not in CACHE:
+        X, y = make_classification(n, 28, n_informative=12, n_classes=n_classes, flip_y=0.05, random_state=0)
+        CACHE[n, n_classes] = X.astype(np.float32), y
+    return CACHE[n, n_classes]
+
+
+class Recorded:
+    """An objective that returns what the focal objective returned at the first call: the price of the way there."""
+
+    def __init__(self, objective):
+        self.objective, self.result = objective, None
+
+    def __call__(self, y_true, y_pred):
+        if self.result is None:
+            self.result = self.objective(y_true, y_pred)
+        return self.result
+
+    def __deepcopy__(self, memo):
+        return Recorded(self.objective)
+
+
+def fits(focal, parent, objective, gamma, n, n_jobs, n_classes=2, **parameters):
+    """Fits of a focal classifier, of its parent, and the floor."""
+    X, y = tall(n, n_classes)
+    extra = {"max_step": None} if gamma == 0 else {}
+    ours = focal(gamma, n_jobs=n_jobs, **extra, **parameters)
+    theirs = parent(n_jobs=n_jobs, **parameters)
+    floor = parent(n_jobs=n_jobs, objective=Recorded(objective(gamma, **extra)), **parameters)
+    return partial(ours.fit, X, y), partial(theirs.fit, X, y), partial(floor.fit, X, y)
+
+
+def native_lightgbm(n, n_jobs):
+    """``lgb.train`` with our objective and with the built-in one, data set included."""
+    import lightgbm as lgb
+
+    from skfocal.lightgbm import FocalObjective
+
+    X, y = tall(n)
+
+    def train(objective):
+        parameters = {"objective": objective, "verbosity": -1, "num_threads": n_jobs}
+        lgb.train(parameters, lgb.Dataset(X, y), 50)
+
+    return partial(train, FocalObjective(2.0, n_threads=n_jobs)), partial(train, "binary")
+
+
+def predictions(focal, parent, n, **parameters):
+    """predict_proba of a focal classifier and of its parent."""
+    X, y = tall(n)
+    ours = focal(2.0, **parameters).fit(X[:50_000], y[:50_000])
+    theirs = parent(**parameters).fit(X[:50_000], y[:50_000])
+    return partial(ours.predict_proba, X), partial(theirs.predict_proba, X)
+
+
+def lightgbm_lines():
+    """Lines of LightGBM, none if it is not installed."""
+    try:
+        from lightgbm import LGBMClassifier
+
+        from skfocal.lightgbm import FocalLGBMClassifier, FocalObjective
+    except ImportError:
+        return []
+    common = {"n_estimators": 50, "verbosity": -1}
+    classes = FocalLGBMClassifier, LGBMClassifier
+
+    def fit(gamma, threads):
+        return lambda quick: fits(
+            *classes, FocalObjective, gamma, 200_000 if quick else 1_000_000, threads, **common
+        )  # fmt: skip
+
+    def train(threads):
+        return lambda quick: native_lightgbm(200_000 if quick else 1_000_000, threads)
+
+    return [
+        ("FocalLGBMClassifier(focal_gamma=0, max_step=None), 1 thread", 1.00, fit(0.0, 1)),
+        ("FocalLGBMClassifier(focal_gamma=0, max_step=None), 2 threads", 1.00, fit(0.0, 2)),
+        ("lgb.train, gamma 2, 1 thread", 1.00, train(1)),
+        ("lgb.train, gamma 2, 2 threads", 1.05, train(2)),
+        ("FocalLGBMClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05,
+         lambda quick: fits(*classes, FocalObjective, 2.0, 50_000 if quick else 200_000, 2, 5, **common)),
+        ("FocalLGBMClassifier.predict_proba", 1.05,
+         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, **common)),
+    ]  # fmt: skip
+
+
+def xgboost_lines():
+    """Lines of XGBoost, none if it is not installed."""
+    try:
+        from xgboost import XGBClassifier
+
+        from skfocal.xgboost import FocalObjective, FocalXGBClassifier
+    except ImportError:
+        return []
+    common = {"n_estimators": 50, "max_depth": 6}
+    classes = FocalXGBClassifier, XGBClassifier
+
+    def fit(threads):
+        return lambda quick: fits(*classes, FocalObjective, 2.0, 200_000 if quick else 1_000_000, threads, **common)
+
+    return [
+        ("FocalXGBClassifier, gamma 2, 1 thread", 1.05, fit(1)),
+        ("FocalXGBClassifier, gamma 2, 2 threads", 1.05, fit(2)),
+        ("FocalXGBClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05,
+         lambda quick: fits(*classes, FocalObjective, 2.0, 50_000 if quick else 200_000, 2, 5, **common)),
+        ("FocalXGBClassifier.predict_proba", 1.05,
+         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, **common)),
+    ]  # fmt: skip
+
+
+LINES = [*lightgbm_lines(), *xgboost_lines()]
