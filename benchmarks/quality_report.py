@@ -1,0 +1,164 @@
+"""Summary and pictures of the results of ``quality.py``: means over folds, then data sets are the sample."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+COLLAPSED = 0.9
+"""A model has collapsed where its average precision is below this part of the best other model's of its family."""
+
+
+def write(path):
+    """Write the summary and the pictures beside the CSV; return the summary."""
+    lines = pd.read_csv(path)
+    means = lines.groupby(["family", "data_set", "model"]).mean(numeric_only=True).reset_index()
+    summary = "\n\n".join(section for section in (
+        head(lines), *(family(name, part) for name, part in means.groupby("family", sort=False))
+    ) if section)  # fmt: skip
+    path.with_suffix(".md").write_text(summary + "\n")
+    paired(means, path.with_name(path.stem + "_paired.png"))
+    ranks(means, path.with_name(path.stem + "_ranks.png"))
+    return summary
+
+
+def head(lines):
+    """What was run."""
+    sets = lines.groupby("data_set").first()[["rows", "classes", "minority"]].sort_values("minority")
+    folds = len(lines[["repeat", "fold"]].drop_duplicates())
+    return f"{len(sets)} data sets, {lines['model'].nunique()} models, {folds} folds each.\n\n" + markdown(
+        sets, digits=5
+    )
+
+
+def pivot(means, measure):
+    """Data sets x models."""
+    return means.pivot(index="data_set", columns="model", values=measure)
+
+
+def family(name, means):
+    """The findings on one family, in Markdown."""
+    precision, loss, bare = (pivot(means, m) for m in ("average_precision", "log_loss", "log_loss_bare"))
+    if name not in precision or f"{name} focal 1" not in precision:
+        return f"## {name}\n\nAverage precision:\n\n" + markdown(precision)
+    several = means.groupby("data_set")["classes"].first() > 2
+    text = [f"## {name}", "Average precision (macro where there are several classes):", markdown(precision)]
+    focal = [m for m in precision if m.startswith(f"{name} focal") and "search" not in m and "stop" not in m]
+    worst = worst_part(precision, focal)
+    text.append(f"- No collapse: at worst {worst[0]:.3f} of the best other model ({worst[1]} on {worst[2]}); "
+                f"below {COLLAPSED}: {worst[3]} of {len(focal) * len(precision)}.")  # fmt: skip
+    parent_worst = worst_part(precision, [name])
+    text.append(f"- {name} as it comes, for comparison: at worst {parent_worst[0]:.4f} ({parent_worst[2]}).")
+    text += [
+        "- " + compared("average precision, gamma 1", precision[name], precision[f"{name} focal 1"]),
+        "- " + compared("average precision, gamma searched", precision[name], precision[f"{name} focal searched"]),
+    ]
+    for gamma in ("0.5", "1", "2"):
+        model = f"{name} focal {gamma}"
+        text.append(f"- Log loss, gamma {gamma}, over the parent's, geometric mean: {ratio(loss[model], loss[name])}; "
+                    f"bare sigmoid {ratio(bare[model], loss[name])}.")  # fmt: skip
+    if several.any():
+        several = several.reindex(loss.index)
+        model = f"{name} focal 1"
+        text.append(f"- The same at gamma 1, several classes only: {ratio(loss[model][several], loss[name][several])}; "
+                    f"two classes only: {ratio(loss[model][~several], loss[name][~several])}.")  # fmt: skip
+    stopped = f"{name} early stopping", f"{name} focal 1 early stopping"
+    if set(stopped) <= set(loss):
+        text.append(f"- The same with early stopping: {ratio(loss[stopped[1]], loss[stopped[0]])}.")
+    chosen = means[means["model"] == f"{name} focal searched"]["chosen_gamma"].mean()
+    text.append(f"- Mean gamma that the inner search chose: {chosen:.2f}.")
+    others = means.groupby("model", sort=False)[["log_loss", "brier", "calibration_error", "f1", "f1_tuned",
+                                                 "balanced_accuracy", "seconds"]].mean()  # fmt: skip
+    return "\n".join([*text[:1], "", text[1], "", text[2], "", *text[3:], "", "Means over the data sets:", "",
+                      markdown(others)])  # fmt: skip
+
+
+def worst_part(precision, models):
+    """Least part of the best other model's average precision, its model and data set, and how many have collapsed."""
+    parts = pd.DataFrame({m: precision[m] / precision.drop(columns=m).max(axis=1) for m in models}).stack()
+    data_set, model = parts.idxmin()
+    return parts.min(), model, data_set, int((parts < COLLAPSED).sum())
+
+
+def compared(what, parent, ours):
+    """Means, wins and a Wilcoxon signed-rank test over the data sets."""
+    both = pd.concat([parent, ours], axis=1).dropna()
+    a, b = both.iloc[:, 0], both.iloc[:, 1]
+    if len(both) < 2 or (a == b).all():
+        return f"{what}: {a.mean():.4f} becomes {b.mean():.4f}"
+    worse = stats.wilcoxon(b, a, alternative="less").pvalue
+    better = stats.wilcoxon(b, a, alternative="greater").pvalue
+    return (f"{what}: mean {a.mean():.4f} becomes {b.mean():.4f}; higher on {(b > a).sum()}, lower on {(b < a).sum()} "
+            f"of {len(both)}; Wilcoxon: p = {better:.3f} for higher, {worse:.3f} for lower")  # fmt: skip
+
+
+def ratio(ours, parent):
+    """Geometric mean of the ratios, and how many are below 1."""
+    ratios = (ours / parent).dropna()
+    return f"{np.exp(np.log(ratios).mean()):.3f} (lower on {(ratios < 1).sum()} of {len(ratios)})"
+
+
+def markdown(frame, digits=4):
+    """A table in Markdown."""
+    rows = [["", *map(str, frame.columns)], ["---"] * (1 + len(frame.columns))]
+    for name, row in frame.iterrows():
+        rows.append([str(name), *("" if pd.isna(v) else f"{v:.{digits}g}" for v in row)])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def paired(means, path):
+    """Parent against gamma 1, a point per data set: average precision and log loss of each family."""
+    families = [f for f in means["family"].unique() if (means["model"] == f"{f} focal 1").any()]
+    if not families:
+        return
+    figure, axes = plt.subplots(2, len(families), figsize=(4 * len(families), 7.6), squeeze=False, layout="constrained")
+    for column, name in zip(axes.T, families, strict=True):
+        part = means[means["family"] == name]
+        for axis, measure in zip(column, ("average_precision", "log_loss"), strict=True):
+            table = pivot(part, measure)
+            if name not in table:
+                continue
+            x, y = table[name], table[f"{name} focal 1"]
+            low, high = np.nanmin([x, y]) * 0.9, np.nanmax([x, y]) * 1.1
+            axis.plot([low, high], [low, high], color="0.6", linewidth=1)
+            better = y > x if measure == "average_precision" else y < x
+            axis.scatter(x[better], y[better], color="#08519c", label=f"focal better ({better.sum()})")
+            axis.scatter(x[~better], y[~better], color="#d94801", marker="s", label=f"not better ({(~better).sum()})")
+            axis.set(xscale="log", yscale="log", xlabel=name, ylabel=f"{name}, focal, gamma 1")
+            axis.set_title(measure.replace("_", " "))
+            axis.legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def ranks(means, path):
+    """Mean ranks by average precision with Friedman's test and the critical difference of Nemenyi."""
+    families = [f for f in means["family"].unique() if (means["family"] == f).sum()]
+    figure, axes = plt.subplots(len(families), 1, figsize=(9, 3.2 * len(families)), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[:, 0], families, strict=True):
+        table = pivot(means[means["family"] == name], "average_precision").dropna()
+        n, k = table.shape
+        if n < 2 or k < 3:
+            axis.set_title(f"{name}: too few data sets or models to rank")
+            axis.axis("off")
+            continue
+        mean_ranks = table.rank(axis=1, ascending=False).mean().sort_values()
+        p = stats.friedmanchisquare(*table.T.to_numpy()).pvalue
+        # Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006.
+        critical = stats.studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
+        labels = [m.removeprefix(name).strip() or "as it comes" for m in mean_ranks.index]
+        colours = ["#08519c" if "focal" in m.lower() else "#d94801" for m in mean_ranks.index]
+        axis.hlines(range(k), 1, mean_ranks, color="0.85")
+        axis.scatter(mean_ranks, range(k), color=colours, zorder=3)
+        axis.set_yticks(range(k), labels)
+        axis.invert_yaxis()
+        axis.axvspan(mean_ranks.iloc[0], mean_ranks.iloc[0] + critical, color="0.93", zorder=0)
+        axis.set(xlim=(1, k), xlabel=f"mean rank over {n} data sets by average precision; grey: within Nemenyi's "
+                 f"critical difference {critical:.2f} of the best")  # fmt: skip
+        axis.set_title(f"{name}: Friedman's p = {p:.2g}")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
