@@ -63,7 +63,8 @@ def main(arguments=None):
         if quality_models.MODELS[model].applies(load(path, *limits)[1])
         and (path.name.split(".")[0], model, str(split[0]), str(split[1])) not in done
     ]
-    tasks.sort(key=lambda task: "searched" in task[1])  # what takes longest comes last
+    # What takes longest comes last, so that a run that is stopped has told most.
+    tasks.sort(key=lambda task: ("searched" in task[1], task[1].startswith("Logistic")))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     new = not options.out.exists()
     with options.out.open("a", newline="") as file:

@@ -69,7 +69,7 @@ def focal_models(family, make, early_stopping=None):
         for alpha in (None, "balanced"):
             name = f"{family} focal {gamma:g}" + (" balanced" if alpha else "")
             models[name] = Model(
-                family, lambda n, g=gamma, a=alpha: make(g, a), tune_threshold=gamma == 1.0
+                family, lambda n, g=gamma, a=alpha: make(g, a), tune_threshold=gamma == 1.0 and alpha is None
             )  # fmt: skip
     models[f"{family} focal searched"] = Model(family, lambda n: searched(make))
     if early_stopping:
@@ -104,7 +104,7 @@ def lightgbm_models():
     return {
         "LightGBM": Model("LightGBM", parent, tune_threshold=True),
         "LightGBM balanced": Model(
-            "LightGBM", lambda n: parent(n, class_weight="balanced"), tune_threshold=True
+            "LightGBM", lambda n: parent(n, class_weight="balanced")
         ),
         "LightGBM early stopping": Model("LightGBM", lambda n: parent(n, True), early_stopping=stop),
         **focal_models("LightGBM", ours, stop),
@@ -155,7 +155,7 @@ def linear_models():
 
     return {
         "Logistic": Model("Logistic", parent, tune_threshold=True),
-        "Logistic balanced": Model("Logistic", lambda n: parent(n, class_weight="balanced"), tune_threshold=True),
+        "Logistic balanced": Model("Logistic", lambda n: parent(n, class_weight="balanced")),
         **focal_models("Logistic", ours),
     }
 
