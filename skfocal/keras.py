@@ -170,7 +170,7 @@ class CategoricalFocalLoss(_FocalLoss):
     >>> import numpy as np
     >>> from skfocal.keras import CategoricalFocalLoss
     >>> round(float(CategoricalFocalLoss(gamma=2.0)(np.eye(3)[:1], np.array([[2.0, 0.0, -1.0]]))), 6)
-    0.004192
+    0.004144
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class SparseCategoricalFocalLoss(CategoricalFocalLoss):
     >>> import numpy as np
     >>> from skfocal.keras import SparseCategoricalFocalLoss
     >>> round(float(SparseCategoricalFocalLoss(gamma=2.0)(np.array([0]), np.array([[2.0, 0.0, -1.0]]))), 6)
-    0.004192
+    0.004144
     """
 
     def __init__(
