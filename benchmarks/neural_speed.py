@@ -11,7 +11,7 @@ from statistics import median
 from time import perf_counter
 
 import torch
-from torch.nn import functional as F
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from skfocal.torch import BinaryFocalLoss, MulticlassFocalLoss
 
@@ -46,7 +46,7 @@ def cases(dtype):
     """Name, our loss, PyTorch's, logits, target and whether the bound is meant."""
     logits = torch.randn(1_000_000, dtype=dtype, requires_grad=True)
     target = (torch.rand(1_000_000) < 0.1).to(dtype)
-    reference = F.binary_cross_entropy_with_logits
+    reference = binary_cross_entropy_with_logits
     for gamma, alpha in ((2.0, None), (0.0, None), (1.3, None), (2.0, 0.25)):
         name = f"binary, 1M logits, gamma {gamma:g}, alpha {alpha}"
         yield name, BinaryFocalLoss(gamma, alpha), reference, logits, target, gamma != 1.3 and alpha is None
@@ -57,7 +57,7 @@ def cases(dtype):
         target = torch.randint(n_classes, (n_rows,))
         for gamma in (2.0, 1.3):
             name = f"multiclass, {n_rows:,} x {n_classes:,}, gamma {gamma:g}"
-            yield name, MulticlassFocalLoss(gamma), F.cross_entropy, logits, target, n_classes == 5 and gamma == 2.0
+            yield name, MulticlassFocalLoss(gamma), cross_entropy, logits, target, n_classes == 5 and gamma == 2.0
 
 
 def main():

@@ -37,13 +37,16 @@ def q_to_the_gamma(q: Tensor, log_q: Tensor, gamma: Gamma) -> Tensor:
     return torch.exp(gamma * log_q)
 
 
-def focal(u: Tensor, gamma: Gamma) -> tuple[Tensor, Tensor, Tensor]:
-    """``FL(u)``, ``FL'(u)`` and ``FL''(u)``, each shaped like ``u`` and differentiable."""
+def focal(u: Tensor, gamma: Gamma, order: int) -> list[Tensor]:
+    """``FL(u)`` and its derivatives up to ``order`` (2 at most), each shaped like ``u`` and differentiable."""
     p, q, l, log_q = torch.sigmoid(u), torch.sigmoid(-u), logsigmoid(u), logsigmoid(-u)
     qg = q_to_the_gamma(q, log_q, gamma)
-    slope = qg * (gamma * p * l - q)
-    curvature = qg * p * ((1 + 2 * gamma) * q + gamma * l * (q - gamma * p))
-    return -qg * l, slope, curvature
+    derivatives = [-qg * l]
+    if order >= 1:
+        derivatives.append(qg * (gamma * p * l - q))
+    if order >= 2:
+        derivatives.append(qg * p * ((1 + 2 * gamma) * q + gamma * l * (q - gamma * p)))
+    return derivatives
 
 
 def _add(a: Tensor | None, b: Tensor) -> Tensor:
@@ -141,8 +144,8 @@ def _binary_derivatives(
     z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: float, gamma_0: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Second derivative by z, first by y, and second by z and y, of the loss of two classes."""
-    loss_1, slope_1, curvature_1 = focal(z, gamma_1)
-    loss_0, slope_0, curvature_0 = focal(-z, gamma_0)
+    loss_1, slope_1, curvature_1 = focal(z, gamma_1, 2)
+    loss_0, slope_0, curvature_0 = focal(-z, gamma_0, 2)
     hessian = y * alpha_1 * curvature_1 + (1 - y) * alpha_0 * curvature_0
     return hessian, alpha_1 * loss_1 - alpha_0 * loss_0, alpha_1 * slope_1 + alpha_0 * slope_0
 
@@ -150,8 +153,8 @@ def _binary_derivatives(
 def _binary_loss_gradient(
     z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: float, gamma_0: float
 ) -> tuple[Tensor, Tensor]:
-    loss_1, slope_1, _ = focal(z, gamma_1)
-    loss_0, slope_0, _ = focal(-z, gamma_0)
+    loss_1, slope_1 = focal(z, gamma_1, 1)
+    loss_0, slope_0 = focal(-z, gamma_0, 1)
     weight_1, weight_0 = y * alpha_1, (1 - y) * alpha_0
     return weight_1 * loss_1 + weight_0 * loss_0, weight_1 * slope_1 - weight_0 * slope_0
 
@@ -195,7 +198,7 @@ def softmax_loss(z: Tensor, t: Tensor, gamma: Gamma) -> Tensor:
     """What `SoftmaxFunction` describes, (n,), differentiable."""
     if torch.compiler.is_compiling():
         others = z.scatter(1, t.unsqueeze(1), -torch.inf)
-        return focal(z.gather(1, t.unsqueeze(1)).squeeze(1) - others.logsumexp(1), gamma)[0]
+        return focal(z.gather(1, t.unsqueeze(1)).squeeze(1) - others.logsumexp(1), gamma, 0)[0]
     result: Tensor = SoftmaxFunction.apply(z, t, gamma)[0]
     return result
 
@@ -215,12 +218,13 @@ class SoftmaxFunction(Function):
         t = t.unsqueeze(1)
         others = z.scatter(1, t, -torch.inf)
         top = others.amax(1, keepdim=True)
-        pi = (others - top).exp()
+        # In place: fresh memory for each step would cost as much as the steps.
+        pi = others.sub_(top).exp_()
         total = pi.sum(1, keepdim=True)
         u = (z.gather(1, t) - top - total.log()).squeeze(1)
-        loss, slope, _ = focal(u, gamma)
+        loss, slope = focal(u, gamma, 1)
         slope = slope.unsqueeze(1)
-        return loss, (pi * (-slope / total)).scatter(1, t, slope)
+        return loss, pi.mul_(-slope / total).scatter_(1, t, slope)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -262,7 +266,7 @@ def hessian_product(z: Tensor, t: Tensor, gamma: Gamma, x: Tensor) -> Tensor:
     others = z.scatter(1, t, -torch.inf)
     u = z.gather(1, t).squeeze(1) - others.logsumexp(1)
     pi = others.softmax(1)
-    _, slope, curvature = (f.unsqueeze(1) for f in focal(u, gamma))
+    _, slope, curvature = (f.unsqueeze(1) for f in focal(u, gamma, 2))
     # Directions count from the top class m: x - pi.x is then free of the cancellation in 1 - pi_m.
     x_m = x.gather(1, others.argmax(1, keepdim=True))
     x_t, x = x.gather(1, t) - x_m, x - x_m
