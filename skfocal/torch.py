@@ -198,7 +198,7 @@ def posterior(
     >>> from skfocal.torch import posterior
     >>> logit = torch.tensor([-1.0])
     >>> [round(p.item(), 4) for p in (torch.sigmoid(logit), posterior(logit, gamma=2.0))]
-    [0.2689, 0.1235]
+    [0.2689, 0.0641]
     """
     check_logits(logits)
     z = _at_least_float32(logits)
