@@ -27,8 +27,8 @@ Gamma: TypeAlias = float | Tensor
 Grads: TypeAlias = tuple[Tensor | None, ...]
 
 BLOCK_BYTES = 2**20
-"""Size of a block of the binary loss on a CPU. Smaller ones pay for the calls, larger ones leave the cache: measured from
-32 kB to 8 MB, in float32 and float64."""
+"""Size of a block of the binary loss on a CPU. Smaller ones pay for the calls, larger ones leave the cache: measured
+from 32 kB to 8 MB, in float32 and float64."""
 
 
 def q_to_the_gamma(q: Tensor, log_q: Tensor, gamma: Gamma) -> Tensor:

@@ -124,11 +124,6 @@ def multiclass_focal_loss(
         If a parameter is not legal, if ``logits`` are not floating-point, if the shapes do not fit, or, on a CPU,
         if a class index is outside 0 .. K-1.
 
-    References
-    ----------
-    Lin, Goyal, Girshick, He, Dollar: Focal Loss for Dense Object Detection, ICCV 2017,
-    https://arxiv.org/abs/1708.02002
-
     Examples
     --------
     >>> import torch
@@ -231,11 +226,10 @@ class _FocalLossModule(torch.nn.Module):
         if n_classes is not None:
             loss.gamma_per_class(n_classes)
             loss.alpha_per_class(n_classes)
+        weights = None
         if isinstance(alpha, Tensor) and alpha.dim() == 1:
-            weights: Tensor | None = alpha.detach().clone()
-        elif alpha is None:
-            weights = None
-        else:
+            weights = alpha.detach().clone()
+        elif alpha is not None:
             per_class = loss.alpha_per_class(len(loss.alpha) if isinstance(loss.alpha, tuple) else 2)
             weights = torch.tensor(per_class.tolist())
         self.gamma, self.reduction = loss.gamma, reduction
