@@ -1,0 +1,397 @@
+"""Focal loss for PyTorch: modules, functions and calibrated probabilities. Needs the extra ``torch``.
+
+May import ``_torch_kernels``, ``loss`` and ``_validation``; nothing else in the package may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError('skfocal.torch needs PyTorch: python -m pip install "skfocal[torch]"') from error
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from skfocal import FocalLoss
+from skfocal._torch_checks import (
+    check_binary_target,
+    check_indices,
+    check_label_smoothing,
+    check_logits,
+    check_reduction,
+    check_target,
+    pair,
+    per_class,
+)
+from skfocal._torch_kernels import Gamma, binary_loss, log_probabilities, log_w, soft_loss, softmax_loss
+from skfocal._validation import Calibration, check_calibration
+
+__all__ = ["BinaryFocalLoss", "MulticlassFocalLoss", "binary_focal_loss", "multiclass_focal_loss", "posterior"]
+
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+Parameter: TypeAlias = float | Sequence[float] | Tensor
+
+
+def binary_focal_loss(
+    logits: Tensor,
+    target: Tensor,
+    gamma: Any = 2.0,
+    alpha: Parameter | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    r"""Focal loss of logits and targets of the same shape; what `BinaryFocalLoss` computes.
+
+    .. math:: FL = -\alpha_1 y \, (1-p)^{\gamma_1} \log p - \alpha_0 (1-y) \, p^{\gamma_0} \log(1-p)
+
+    Parameters
+    ----------
+    logits : Tensor of any shape
+        Scores before the sigmoid. float16 and bfloat16 are computed and returned in float32, also under autocast.
+    target : Tensor of the same shape
+        1 or True for the positive class, 0 or False for the negative one, or the probability of the positive class.
+        Values are not checked, as in `torch.nn.functional.binary_cross_entropy_with_logits`.
+    gamma, alpha, reduction
+        As in `BinaryFocalLoss`. Values of a tensor ``alpha`` are not checked; no gradient flows to it.
+
+    Returns
+    -------
+    Tensor
+        One element, or shaped like ``logits`` for "none".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not legal, if ``logits`` are not floating-point, or if the shapes differ.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He, Dollar: Focal Loss for Dense Object Detection, ICCV 2017, equations 4 and 5,
+    https://arxiv.org/abs/1708.02002
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skfocal.torch import binary_focal_loss
+    >>> loss = binary_focal_loss(torch.tensor([4.0, -1.0]), torch.tensor([1.0, 1.0]), reduction="none")
+    >>> [round(x, 6) for x in loss.tolist()]
+    [6e-06, 0.701868]
+    """
+    check_reduction(reduction)
+    check_logits(logits)
+    check_binary_target(target, logits)
+    z = _at_least_float32(logits)
+    gamma_0, gamma_1 = pair("gamma", gamma, z)
+    alpha_0, alpha_1 = (1.0, 1.0) if alpha is None else pair("alpha", alpha, z)
+    summed = reduction != "none"
+    loss = binary_loss(z, target.to(z), alpha_1, alpha_0, gamma_1, gamma_0, summed)
+    return loss / z.numel() if reduction == "mean" else loss
+
+
+def multiclass_focal_loss(
+    logits: Tensor,
+    target: Tensor,
+    gamma: Any = 2.0,
+    alpha: Parameter | None = None,
+    reduction: Reduction = "mean",
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    r"""Focal loss of K logits per element; what `MulticlassFocalLoss` computes.
+
+    .. math:: FL = -\sum_k \alpha_k y_k \, (1 - p_k)^{\gamma_k} \log p_k
+
+    Parameters
+    ----------
+    logits : Tensor of shape (K,), (N, K) or (N, K, ...)
+        Scores before the softmax, K >= 2. float16 and bfloat16 are computed and returned in float32.
+    target : Tensor
+        Class indices of shape (), (N,) or (N, ...), or class probabilities shaped like ``logits``, floating-point.
+    gamma, alpha, reduction, ignore_index, label_smoothing
+        As in `MulticlassFocalLoss`. Values of a tensor ``alpha`` are not checked; no gradient flows to it.
+
+    Returns
+    -------
+    Tensor
+        One element, or shaped like the class indices for "none".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not legal, if ``logits`` are not floating-point, if the shapes do not fit, or, on a CPU,
+        if a class index is outside 0 .. K-1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skfocal.torch import multiclass_focal_loss
+    >>> logits, target = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]]), torch.tensor([0, 2])
+    >>> [round(x, 6) for x in multiclass_focal_loss(logits, target, reduction="none").tolist()]
+    [0.004144, 0.488272]
+    """
+    check_reduction(reduction)
+    check_label_smoothing(label_smoothing)
+    check_logits(logits)
+    class_dim = min(1, logits.dim() - 1)
+    check_target(target, logits, class_dim, ignore_index)
+    z = _rows(_at_least_float32(logits), class_dim)
+    gammas = per_class("gamma", gamma, z)
+    weights = None if alpha is None else per_class("alpha", alpha, z)
+    if target.is_floating_point():
+        loss = _soft_targets(z, _rows(target.to(z), class_dim), gammas, weights, label_smoothing)
+        divisor = z.new_tensor(z.shape[0])
+    else:
+        t = target.reshape(-1).long()
+        counted = t != ignore_index
+        t = torch.where(counted, t, 0)
+        check_indices(z, t)
+        loss, weight = _hard_targets(z, t, gammas, weights, label_smoothing)
+        loss, divisor = torch.where(counted, loss, 0.0), torch.where(counted, weight, 0.0).sum()
+    if reduction == "none":
+        return loss.reshape(logits.shape[:class_dim] + logits.shape[class_dim + 1 :])
+    return loss.sum() / divisor if reduction == "mean" else loss.sum()
+
+
+def posterior(
+    logits: Tensor, gamma: Any = 2.0, alpha: Parameter | None = None, *, class_dim: int | None = None
+) -> Tensor:
+    """Calibrated class probabilities that belong to the logits of a network trained with focal loss.
+
+    The sigmoid or softmax of such logits is not the probability of the class: at the minimum of the expected loss
+    ``P(y=k | x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with ``q_k = 1 - p_k``
+    and ``r_k = -log(p_k)/q_k``.
+
+    Parameters
+    ----------
+    logits : Tensor
+        Scores before the sigmoid or softmax. float16 and bfloat16 give float32.
+    gamma : float or sequence of floats, default=2.0
+        That of the loss in training.
+    alpha : float, sequence of floats, Tensor or None, default=None
+        That of the loss in training, for probabilities in the training population. None leaves the class weights in,
+        as `skfocal.FocalLoss.predict_proba` does for ``calibration="focus"``.
+    class_dim : int or None, default=None
+        None: each logit is a two-class problem of its own and belongs to class 1. Otherwise the dimension of the
+        classes, as in `torch.softmax`.
+
+    Returns
+    -------
+    Tensor
+        Shaped like ``logits``: the probability of class 1, or of each class along ``class_dim``. Differentiable.
+
+    References
+    ----------
+    Charoenphakdee, Vongkulbhisal, Chairatanakul, Sugiyama: On Focal Loss for Class-Posterior Probability
+    Estimation, CVPR 2021, https://arxiv.org/abs/2011.09172
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skfocal.torch import posterior
+    >>> logit = torch.tensor([-1.0])
+    >>> [round(p.item(), 4) for p in (torch.sigmoid(logit), posterior(logit, gamma=2.0))]
+    [0.2689, 0.0641]
+    """
+    check_logits(logits)
+    z = _at_least_float32(logits)
+    if class_dim is None:
+        gamma_0, gamma_1 = pair("gamma", gamma, z)
+        log_p, log_q = logsigmoid(z), logsigmoid(-z)
+        odds = z + log_w(log_q, log_p, gamma_0) - log_w(log_p, log_q, gamma_1)
+        if alpha is not None:
+            alpha_0, alpha_1 = pair("alpha", alpha, z)
+            odds = odds - torch.log(torch.as_tensor(alpha_1 / alpha_0, dtype=z.dtype, device=z.device))
+        return torch.sigmoid(odds)
+    n_classes = z.shape[class_dim]
+    z = z.movedim(class_dim, -1)
+    log_p, log_q = log_probabilities(z.reshape(-1, n_classes))
+    log_posterior = log_p - log_w(log_p, log_q, per_class("gamma", gamma, z))
+    if alpha is not None:
+        log_posterior = log_posterior - torch.log(per_class("alpha", alpha, z))
+    return log_posterior.softmax(1).reshape(z.shape).movedim(-1, class_dim)
+
+
+class _FocalLossModule(torch.nn.Module):
+    """Parameters of both modules: ``gamma`` checked once, ``alpha`` in a buffer."""
+
+    alpha: Tensor | None
+
+    def __init__(self, gamma: Any, alpha: Parameter | None, reduction: Reduction, n_classes: int | None) -> None:
+        super().__init__()
+        check_reduction(reduction)
+        loss = FocalLoss(gamma, alpha.tolist() if isinstance(alpha, Tensor) else alpha)
+        if n_classes is not None:
+            loss.gamma_per_class(n_classes)
+            loss.alpha_per_class(n_classes)
+        weights = None
+        if isinstance(alpha, Tensor) and alpha.dim() == 1:
+            weights = alpha.detach().clone()
+        elif alpha is not None:
+            per_class = loss.alpha_per_class(len(loss.alpha) if isinstance(loss.alpha, tuple) else 2)
+            weights = torch.tensor(per_class.tolist())
+        self.gamma, self.reduction = loss.gamma, reduction
+        self.register_buffer("alpha", weights)
+
+    def extra_repr(self) -> str:
+        """Return what stands between the parentheses of ``repr``."""
+        alpha = None if self.alpha is None else [round(a, 6) for a in self.alpha.tolist()]
+        return f"gamma={self.gamma}, alpha={alpha}, reduction={self.reduction!r}"
+
+
+class BinaryFocalLoss(_FocalLossModule):
+    r"""Focal loss on logits and targets of the same shape: takes the place of `torch.nn.BCEWithLogitsLoss`.
+
+    .. math:: FL = -\alpha_1 y \, (1-p)^{\gamma_1} \log p - \alpha_0 (1-y) \, p^{\gamma_0} \log(1-p)
+
+    Parameters
+    ----------
+    gamma : float or sequence of 2 floats, default=2.0
+        Focusing parameter, >= 0; a sequence is for class 0 and class 1. 0 is cross-entropy.
+    alpha : float, sequence of 2 floats, Tensor of shape (2,) or None, default=None
+        A number ``a`` in (0, 1) weighs class 1 by ``a`` and class 0 by ``1 - a``; a sequence or tensor has the
+        weights of class 0 and class 1. Kept as the buffer ``alpha`` of shape (2,): it follows ``.to`` and is part
+        of the ``state_dict``. A tensor keeps its dtype, numbers get torch's default dtype.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        "mean" divides by the number of elements, whatever ``alpha`` is.
+
+    Notes
+    -----
+    The loss, its gradient and its Hessian are finite and right to the last digits for any finite logit: they are
+    computed from the logit by closed forms, without epsilon. float16 and bfloat16 logits, also under autocast, are
+    computed and returned in float32. Works with double backward, `torch.compile` and `torch.func`.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He, Dollar: Focal Loss for Dense Object Detection, ICCV 2017, equations 4 and 5,
+    https://arxiv.org/abs/1708.02002
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skfocal.torch import BinaryFocalLoss
+    >>> criterion = BinaryFocalLoss(gamma=2.0, alpha=0.75)
+    >>> logits = torch.tensor([4.0, -1.0], requires_grad=True)
+    >>> loss = criterion(logits, torch.tensor([1.0, 0.0]))
+    >>> loss.backward()
+    """
+
+    def __init__(self, gamma: Any = 2.0, alpha: Parameter | None = None, reduction: Reduction = "mean") -> None:
+        super().__init__(gamma, alpha, reduction, n_classes=2)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """`binary_focal_loss` with this module's parameters."""
+        return binary_focal_loss(logits, target, self.gamma, self.alpha, self.reduction)
+
+    def posterior(self, logits: Tensor, calibration: Calibration = "focus") -> Tensor:
+        """Probability of class 1, shaped like ``logits``.
+
+        ``calibration`` as in `skfocal.FocalLoss.predict_proba`: "focus" undoes what gamma did, "full" what gamma
+        and alpha did, None gives the sigmoid.
+        """
+        if check_calibration(calibration) is None:
+            return torch.sigmoid(logits)
+        return posterior(logits, self.gamma, self.alpha if calibration == "full" else None)
+
+
+class MulticlassFocalLoss(_FocalLossModule):
+    r"""Focal loss on K logits per element: takes the place of `torch.nn.CrossEntropyLoss`.
+
+    .. math:: FL = -\sum_k \alpha_k y_k \, (1 - p_k)^{\gamma_k} \log p_k
+
+    Parameters
+    ----------
+    gamma : float or sequence of K floats, default=2.0
+        Focusing parameter, >= 0, one or one per class. 0 is cross-entropy.
+    alpha : float, sequence of K floats, Tensor of shape (K,) or None, default=None
+        One weight > 0 per class, as ``weight`` of `torch.nn.CrossEntropyLoss`; for K = 2 also a number ``a`` in
+        (0, 1), which means ``1 - a`` and ``a``. Kept as the buffer ``alpha`` of shape (K,): it follows ``.to`` and
+        is part of the ``state_dict``. A tensor keeps its dtype, numbers get torch's default dtype.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        "mean" divides by the sum of the targets' weights ``alpha``, for class probabilities by the number of
+        elements: the two means of `torch.nn.CrossEntropyLoss`. (`skfocal.FocalLoss` divides by the number of rows.)
+    ignore_index : int, default=-100
+        Elements whose target is this index count neither in the loss nor in the mean. Not for class probabilities.
+    label_smoothing : float in [0, 1], default=0.0
+        Share of the target that is spread over all classes alike.
+
+    Notes
+    -----
+    See `BinaryFocalLoss`.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He, Dollar: Focal Loss for Dense Object Detection, ICCV 2017,
+    https://arxiv.org/abs/1708.02002
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skfocal.torch import MulticlassFocalLoss
+    >>> criterion = MulticlassFocalLoss(gamma=1.0, alpha=[1.0, 2.0, 4.0])
+    >>> logits = torch.zeros(2, 3, requires_grad=True)
+    >>> loss = criterion(logits, torch.tensor([0, 2]))
+    >>> loss.backward()
+    """
+
+    def __init__(
+        self,
+        gamma: Any = 2.0,
+        alpha: Parameter | None = None,
+        reduction: Reduction = "mean",
+        ignore_index: int = -100,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(gamma, alpha, reduction, n_classes=None)
+        check_label_smoothing(label_smoothing)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """`multiclass_focal_loss` with this module's parameters."""
+        return multiclass_focal_loss(
+            logits, target, self.gamma, self.alpha, self.reduction, self.ignore_index, self.label_smoothing
+        )
+
+    def posterior(self, logits: Tensor, calibration: Calibration = "focus") -> Tensor:
+        """Class probabilities, shaped like ``logits``; ``calibration`` as in `BinaryFocalLoss.posterior`."""
+        class_dim = min(1, logits.dim() - 1)
+        if check_calibration(calibration) is None:
+            return logits.softmax(class_dim)
+        alpha = self.alpha if calibration == "full" else None
+        return posterior(logits, self.gamma, alpha, class_dim=class_dim)
+
+    def extra_repr(self) -> str:
+        """Return what stands between the parentheses of ``repr``."""
+        rest = f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}"
+        return f"{super().extra_repr()}, {rest}"
+
+
+def _hard_targets(
+    z: Tensor, t: Tensor, gamma: Gamma, alpha: Tensor | None, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Loss and weight of each row with the true class t, (n,) both."""
+    weight = z.new_ones(()).expand(t.shape) if alpha is None else alpha.gather(0, t)
+    if label_smoothing > 0:
+        y = torch.zeros_like(z).scatter(1, t.unsqueeze(1), 1.0)
+        return _soft_targets(z, y, gamma, alpha, label_smoothing), weight
+    gamma_t = gamma if isinstance(gamma, float) else gamma.gather(0, t)
+    loss = softmax_loss(z, t, gamma_t)
+    return loss if alpha is None else loss * weight, weight
+
+
+def _soft_targets(z: Tensor, y: Tensor, gamma: Gamma, alpha: Tensor | None, label_smoothing: float) -> Tensor:
+    """Loss of each row with class probabilities y, (n,)."""
+    if label_smoothing > 0:
+        y = y * (1.0 - label_smoothing) + label_smoothing / z.shape[1]
+    return soft_loss(z, y if alpha is None else y * alpha, gamma)
+
+
+def _rows(x: Tensor, class_dim: int) -> Tensor:
+    return x.movedim(class_dim, -1).reshape(-1, x.shape[class_dim])
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    # Autocast leaves float32 alone in everything that follows: it lowers matrix products and convolutions only.
+    return logits if logits.dtype == torch.float64 else logits.float()
