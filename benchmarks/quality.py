@@ -33,7 +33,7 @@ def main(arguments=None):
     """Run what is missing, then report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", type=Path, help="a folder of .npz files; may be given repeatedly")
-    parser.add_argument("--models", nargs="+", default=[""], help="only models whose name contains one of these")
+    parser.add_argument("--models", nargs="+", default=[""], help="only these, or those whose names contain these")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "quality.csv")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--max-rows", type=int, default=100_000)
@@ -50,7 +50,9 @@ def main(arguments=None):
             parser.error(f"--data must name folders with .npz files, got {[str(d) for d in options.data]}")
     else:
         paths = sorted((HERE.parent / "examples" / "data").glob("*.csv.gz"))
-    models = [name for name in quality_models.MODELS if any(text in name for text in options.models)]
+    known = list(quality_models.MODELS)
+    exact = set(options.models) & set(known)
+    models = [name for name in known if name in exact or any(t in name for t in options.models if t not in exact)]
     if not models:
         parser.error(f"--models must be parts of {', '.join(quality_models.MODELS)}; got {options.models}")
     limits = options.max_rows, options.max_cells

@@ -43,7 +43,7 @@ def pivot(means, measure):
 def family(name, means):
     """The findings on one family, in Markdown."""
     precision, loss, bare = (pivot(means, m) for m in ("average_precision", "log_loss", "log_loss_bare"))
-    if name not in precision or f"{name} focal 1" not in precision:
+    if not {name, f"{name} focal 1"} <= set(precision):
         return f"## {name}\n\nAverage precision:\n\n" + markdown(precision)
     several = means.groupby("data_set")["classes"].first() > 2
     text = [f"## {name}", "Average precision (macro where there are several classes):", markdown(precision)]
@@ -53,14 +53,13 @@ def family(name, means):
                 f"below {COLLAPSED}: {worst[3]} of {len(focal) * len(precision)}.")  # fmt: skip
     parent_worst = worst_part(precision, [name])
     text.append(f"- {name} as it comes, for comparison: at worst {parent_worst[0]:.4f} ({parent_worst[2]}).")
-    text += [
-        "- " + compared("average precision, gamma 1", precision[name], precision[f"{name} focal 1"]),
-        "- " + compared("average precision, gamma searched", precision[name], precision[f"{name} focal searched"]),
-    ]
-    for gamma in ("0.5", "1", "2"):
-        model = f"{name} focal {gamma}"
-        text.append(f"- Log loss, gamma {gamma}, over the parent's, geometric mean: {ratio(loss[model], loss[name])}; "
-                    f"bare sigmoid {ratio(bare[model], loss[name])}.")  # fmt: skip
+    for what, model in (("gamma 1", f"{name} focal 1"), ("gamma searched", f"{name} focal searched")):
+        if model in precision:
+            text.append("- " + compared(f"average precision, {what}", precision[name], precision[model]))
+    for model in focal:
+        if "balanced" not in model:
+            ours, sigmoid = ratio(loss[model], loss[name]), ratio(bare[model], loss[name])
+            text.append(f"- Log loss, {model}, over the parent's, geometric mean: {ours}; bare sigmoid {sigmoid}.")
     if several.any():
         several = several.reindex(loss.index)
         model = f"{name} focal 1"
@@ -69,8 +68,9 @@ def family(name, means):
     stopped = f"{name} early stopping", f"{name} focal 1 early stopping"
     if set(stopped) <= set(loss):
         text.append(f"- The same with early stopping: {ratio(loss[stopped[1]], loss[stopped[0]])}.")
-    chosen = means[means["model"] == f"{name} focal searched"]["chosen_gamma"].mean()
-    text.append(f"- Mean gamma that the inner search chose: {chosen:.2f}.")
+    chosen = means[means["model"] == f"{name} focal searched"]["chosen_gamma"]
+    if len(chosen):
+        text.append(f"- Mean gamma that the inner search chose: {chosen.mean():.2f}.")
     others = means.groupby("model", sort=False)[["log_loss", "brier", "calibration_error", "f1", "f1_tuned",
                                                  "balanced_accuracy", "seconds"]].mean()  # fmt: skip
     return "\n".join([*text[:1], "", text[1], "", text[2], "", *text[3:], "", "Means over the data sets:", "",
