@@ -66,7 +66,7 @@ def main(arguments=None):
         and (path.name.split(".")[0], model, str(split[0]), str(split[1])) not in done
     ]
     # What takes longest comes last, so that a run that is stopped has told most.
-    tasks.sort(key=lambda task: ("searched" in task[1], task[1].startswith("Logistic")))
+    tasks.sort(key=lambda task: ("searched" in task[1], task[1].startswith("Logistic"), "balanced" in task[1]))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     new = not options.out.exists()
     with options.out.open("a", newline="") as file:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skfocal._kernels.blocks import Array
-from skfocal._validation import check_max_step, check_n_threads
+from skfocal._validation import check_max_step, check_n_threads, check_scale
 from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 OBJECTIVE_PARAMETERS_DOC = """
@@ -25,6 +25,12 @@ MAX_STEP_DOC = """
         Bound of each row's Newton step: its Hessian is raised to ``abs(gradient) / max_step`` at least. The focal
         loss has negative second derivatives where a row is badly misclassified, and a booster divides by their
         sum: without a bound, models of rare classes collapse. None leaves only a tiny positive floor.
+"""
+
+SCALE_DOC = """
+    scale : float, default=1.0
+        Factor of the loss, > 0. The classifiers use `FocalLoss.log_loss_scale`, so that the booster's regularisation
+        means what it does with log loss.
 """
 
 TINY_HESSIAN = 1e-16
@@ -43,9 +49,18 @@ class FocalObjectiveBase:
     """Set by an estimator whose fit owns the objective: it is shown one data set only, and its results are used up
     before it is called again, so that labels need not be compared and the same arrays are filled each round."""
 
-    def __init__(self, gamma: Any = 2.0, alpha: Any = None, max_step: float | None = 10.0, *, n_threads: int = 1):
+    def __init__(
+        self,
+        gamma: Any = 2.0,
+        alpha: Any = None,
+        max_step: float | None = 10.0,
+        *,
+        scale: float = 1.0,
+        n_threads: int = 1,
+    ):
         self.focal_loss = FocalLoss(gamma, alpha)
         self.max_step = check_max_step(max_step)
+        self.scale = check_scale(scale)
         self.n_threads = check_n_threads(n_threads)
         self.forget()
 
@@ -60,7 +75,8 @@ class FocalObjectiveBase:
         return self.focal_loss.alpha
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(gamma={self.gamma!r}, alpha={self.alpha!r}, max_step={self.max_step!r})"
+        names = "gamma", "alpha", "max_step", "scale"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and repr(other) == repr(self)
@@ -70,7 +86,7 @@ class FocalObjectiveBase:
 
     def __getstate__(self) -> dict[str, Any]:
         # LightGBM deep-copies the objective of an estimator before it trains with it: one_training goes along.
-        names = "focal_loss", "max_step", "n_threads", "one_training"
+        names = "focal_loss", "max_step", "scale", "n_threads", "one_training"
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -120,9 +136,11 @@ class FocalObjectiveBase:
             out = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
         if self.one_training:
             self._out = out
-        factor, max_step = self.hessian_factor(n_scores), self.max_step
+        factor, max_step, scale = self.hessian_factor(n_scores) * self.scale, self.max_step, self.scale
 
         def finish(gradient: Array, hessian: Array, free: Array) -> None:
+            if scale != 1.0:
+                np.multiply(gradient, scale, out=gradient)
             if factor != 1.0:
                 np.multiply(hessian, factor, out=hessian)
             if max_step is None:

@@ -65,6 +65,16 @@ def _floats(value: Any, legal: str) -> float | tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
+def check_scale(scale: Any) -> float:
+    """A number > 0."""
+    legal = f"scale must be a number > 0, got {scale!r}"
+    if not is_number(scale):
+        raise TypeError(legal)
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(legal)
+    return float(scale)
+
+
 def check_max_step(max_step: Any) -> float | None:
     """None or a number > 0."""
     if max_step is None:

@@ -21,6 +21,7 @@ except ImportError as error:
 from skfocal._booster import (
     MAX_STEP_DOC,
     OBJECTIVE_PARAMETERS_DOC,
+    SCALE_DOC,
     FocalMetricBase,
     FocalObjectiveBase,
     n_threads_for,
@@ -54,7 +55,7 @@ class FocalObjective(FocalObjectiveBase):
     alike. Uses the data set's weights; works for two classes and, with ``num_class``, for K.
 
     Parameters
-    ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}
+    ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
     n_threads : int, default=1
         Threads that compute it.
 
@@ -146,6 +147,7 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
 
     Notes
     -----
+    The loss is trained with `FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with log loss.
     The default evaluation metric is the focal loss that is trained. ``binary_logloss``, ``multi_logloss`` and the
     other probability metrics are computed on what ``predict_proba`` gives; a callable is handed probabilities, as by
     ``LGBMClassifier``, and a `FocalMetric` scores.
@@ -288,7 +290,9 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         total_weight = total_weight.astype(np.float32)  # what LightGBM keeps of it, and so what it trains with
         self.focal_loss_ = self._build_loss(classes, indices, total_weight, outer)
         loss_parameters = self.focal_loss_.gamma, self.focal_loss_.alpha
-        self._objective_in_training = FocalObjective(*loss_parameters, max_step=self.max_step)
+        totals = np.bincount(indices, weights=total_weight, minlength=n_classes)
+        scale = self.focal_loss_.scale_of_totals(totals)
+        self._objective_in_training = FocalObjective(*loss_parameters, max_step=self.max_step, scale=scale)
         self._objective_in_training.one_training = True
 
         eval_sets = eval_sets_of(eval_set, eval_X, eval_y)
@@ -298,7 +302,6 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         metrics = metrics_of(self, eval_metric, params, FocalMetric(*loss_parameters))
         start: Any = np.zeros(n_classes) if n_classes > 2 else 0.0
         if init_score is None and init_model is None and params.get("boost_from_average", True):
-            totals = np.bincount(indices, weights=total_weight, minlength=n_classes)
             start = self.focal_loss_.optimal_scores(totals)
             init_score = constant_scores(start, indices.shape[0])
             if eval_sets is not None:

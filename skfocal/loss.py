@@ -233,12 +233,14 @@ class FocalLoss:
         -----
         There, `predict_proba` with ``calibration="full"`` gives the weighted class shares.
         """
+        return self.optimal_scores(self._class_totals(y_true, sample_weight))
+
+    def _class_totals(self, y_true: ArrayLike, sample_weight: ArrayLike | None) -> Array:
         named = [len(v) for v in (self.gamma, self.alpha) if isinstance(v, tuple)]
         y = check_y_true(y_true, named[0] if named else None)
         n_classes = named[0] if named else max(2, int(y.max()) + 1)
         weight = check_sample_weight(sample_weight, y.shape[0], np.float64)
-        totals = np.bincount(y, weights=weight, minlength=n_classes)
-        return self.optimal_scores(totals)
+        return np.bincount(y, weights=weight, minlength=n_classes)
 
     def optimal_scores(self, class_totals: ArrayLike) -> float | Array:
         """`fit_intercept_only` from the total sample weight of each class, (K,)."""
@@ -251,6 +253,40 @@ class FocalLoss:
             log_odds = np.log(totals[1] / totals[0]) if totals.min() > 0 else np.log(share[1]) - np.log(share[0])
             return _binary_optimum(float(log_odds), gamma, float(log_alpha[1] - log_alpha[0]))
         return _multiclass_optimum(np.log(share), gamma, log_alpha)
+
+    def log_loss_scale(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Factor that gives the loss the curvature of log loss, each at its optimal constant.
+
+        Parameters are those of `fit_intercept_only`.
+
+        Returns
+        -------
+        float
+            1 for ``gamma=0``.
+
+        Notes
+        -----
+        Multiplied by it, the loss is to a booster's regularisation what log loss is: ``reg_lambda`` and
+        ``min_child_weight`` are compared with sums of second derivatives. At ``gamma=1`` those of the focal loss are
+        1.5 times as large for two equal classes and twice as large where one is rare, so that the same parameters
+        regularise less.
+        """
+        return self.scale_of_totals(self._class_totals(y_true, sample_weight))
+
+    def scale_of_totals(self, class_totals: ArrayLike) -> float:
+        """`log_loss_scale` from the total sample weight of each class, (K,)."""
+        totals = np.asarray(class_totals, dtype=np.float64)
+        n_classes = totals.shape[0]
+
+        def curvature(loss: FocalLoss) -> float:
+            start = np.atleast_1d(np.asarray(loss.optimal_scores(totals)))
+            scores = np.repeat(start, 2) if n_classes == 2 else np.tile(start, (n_classes, 1))
+            return float(loss.gradient_hessian(np.arange(n_classes), scores, totals)[1].sum())
+
+        if not self.gamma_per_class(n_classes).any():
+            return 1.0
+        scale = curvature(FocalLoss(0.0, self.alpha)) / curvature(self)
+        return scale if np.isfinite(scale) and scale > 0 else 1.0
 
     def predict_proba(self, raw_prediction: ArrayLike, calibration: Calibration = "focus") -> Array:
         """Class probabilities that belong to raw scores.

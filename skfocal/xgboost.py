@@ -21,6 +21,7 @@ except ImportError as error:
 from skfocal._booster import (
     MAX_STEP_DOC,
     OBJECTIVE_PARAMETERS_DOC,
+    SCALE_DOC,
     FocalMetricBase,
     FocalObjectiveBase,
     labels_scores_weights,
@@ -43,7 +44,7 @@ class FocalObjective(FocalObjectiveBase):
     alike. Uses the data's weights; works for two classes and, with ``num_class``, for K.
 
     Parameters
-    ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}
+    ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
     n_threads : int, default=1
         Threads that compute it.
 
@@ -148,6 +149,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
 
     Notes
     -----
+    The loss is trained with `FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with log loss.
     The default evaluation metric is the focal loss that is trained. ``logloss``, ``mlogloss``, ``error`` and
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
@@ -329,7 +331,9 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
             start = loss.optimal_scores(totals)
         # Class weights go in with the sample weights, for XGBoost also weighs its quantiles by them: "balanced" is
         # then the very model of the same weights given as sample_weight.
-        objective = FocalObjective(loss.gamma, None, self.max_step, n_threads=n_threads_for(self.n_jobs))
+        objective = FocalObjective(
+            loss.gamma, None, self.max_step, scale=loss.scale_of_totals(totals), n_threads=n_threads_for(self.n_jobs)
+        )
         objective.one_training = True
         if not np.all(self.class_weights_ == 1.0):
             of_class = self.class_weights_[indices].astype(np.float32)

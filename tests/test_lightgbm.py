@@ -179,6 +179,7 @@ def test_both_doors_give_the_same_model(problem, with_weights):
     assert_allclose(clf.booster_.predict(X), booster.predict(X), atol=1e-12)
     start = FocalLoss(1.5).fit_intercept_only(y, w)
     init = np.full(len(y), start) if n_classes == 2 else np.tile(start, (len(y), 1))
+    params["objective"] = FocalObjective(gamma=1.5, scale=FocalLoss(1.5).log_loss_scale(y, w))
     from_start = lgb.train(params, lgb.Dataset(X, y, weight=w, init_score=init), 15).predict(X) + start
     ours = FocalLGBMClassifier(1.5, n_estimators=15, **QUIET).fit(X, y, w)
     assert_allclose(ours.decision_function(X), from_start, atol=1e-6)
@@ -343,6 +344,8 @@ def test_bad_fit_arguments(imbalanced):
         FocalObjective(max_step="10")
     with pytest.raises(ValueError, match="n_threads must"):
         FocalObjective(n_threads=0)
+    with pytest.raises(ValueError, match=r"scale must be a number > 0, got 0"):
+        FocalObjective(scale=0)
 
 
 def test_a_users_metric_is_handed_probabilities(problem):

@@ -219,3 +219,30 @@ def test_bad_number_of_classes_and_calibration():
         FocalLoss((1.0, 2.0)).loss([0, 1], np.zeros((2, 3)))
     with pytest.raises(ValueError, match="calibration must be 'focus', 'full' or None, got 'half'"):
         FocalLoss().predict_proba([0.0], "half")
+
+
+def test_log_loss_scale_makes_the_curvatures_equal():
+    rng = np.random.default_rng(0)
+
+    def curvature(loss, y, w):
+        # Second differences of the mean loss by each score, at its own optimum.
+        start = np.atleast_1d(loss.fit_intercept_only(y, w))
+        h = 1e-4
+
+        def at(step):
+            z = np.tile(start + step, (200, 1))
+            return loss(y, z[:, 0] if len(start) == 1 else z, w)
+
+        return sum((at(h * e) - 2 * at(0 * e) + at(-h * e)) / h**2 for e in np.eye(len(start)))
+
+    for n_classes, gamma, alpha in ((2, 2.0, 0.8), (2, (0.5, 2.0), None), (4, 1.0, None), (3, 1.5, (1.0, 2.0, 5.0))):
+        y, w = rng.integers(n_classes, size=200) % rng.integers(1, n_classes + 1, size=200), rng.uniform(size=200)
+        y[:n_classes] = np.arange(n_classes)
+
+        scale = FocalLoss(gamma, alpha).log_loss_scale(y, w)
+        expected = curvature(FocalLoss(0.0, alpha), y, w) / curvature(FocalLoss(gamma, alpha), y, w)
+        assert_allclose(scale, expected, rtol=1e-5)
+        assert_allclose(FocalLoss(gamma, alpha).log_loss_scale(y, 7 * w), scale, rtol=1e-12)
+    assert FocalLoss(0.0).log_loss_scale([0, 1, 1]) == 1.0
+    # By hand at p = 1/2: p*q = 1/4 against q*p*((1 + 2)*q + log(p)*(q - p)) = 3/8.
+    assert_allclose(FocalLoss(1.0).log_loss_scale([0, 1]), 2 / 3, rtol=1e-12)

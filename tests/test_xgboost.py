@@ -125,6 +125,13 @@ def test_both_doors_give_the_same_model(problem, with_weights):
     clf = xgb.XGBClassifier(objective=objective, n_estimators=15, base_score=0.5, **ONE).fit(X, y, sample_weight=w)
     margins = [b.predict(xgb.DMatrix(X), output_margin=True) for b in (booster, clf.get_booster())]
     assert_allclose(*margins, atol=1e-6)
+    # The focal classifier trains with the loss scaled to log loss, which reg_lambda's default of 1 tells apart.
+    focal = FocalXGBClassifier(1.5, n_estimators=15, base_score=0.5, **ONE).fit(X, y, sample_weight=w)
+    scaled = FocalObjective(gamma=1.5, scale=FocalLoss(1.5).log_loss_scale(y, w))
+    booster = xgb.train(params, xgb.QuantileDMatrix(X, y, weight=w), 15, obj=scaled)
+    expected = booster.predict(xgb.DMatrix(X), output_margin=True)
+    assert_allclose(focal.get_booster().predict(xgb.DMatrix(X), output_margin=True), expected, atol=1e-5)
+    assert np.abs(margins[0] - expected).max() > 0.01
 
 
 def test_objective_and_metric_by_the_loss(problem):
@@ -278,7 +285,7 @@ def test_a_users_metric_is_handed_probabilities(problem):
 
     clf = FocalXGBClassifier(2.0, n_estimators=5, eval_metric=[normalised_log_loss, FocalMetric(2.0)], **ONE)
     history = clf.fit(X, y, eval_set=[(X, y)], verbose=False).evals_result()["validation_0"]
-    assert_allclose(history["focal_loss"][-1], FocalLoss(2.0)(y, clf.decision_function(X)), rtol=1e-5)
+    assert_allclose(history["focal_loss"][-1], FocalLoss(2.0)(y, clf.decision_function(X)), rtol=2e-5)
     proba = clf.predict_proba(X).astype(float)
     assert_allclose(
         history["normalised_log_loss"][-1], log_loss(y, proba / proba.sum(axis=1, keepdims=True)), rtol=1e-5
