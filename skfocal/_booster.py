@@ -21,7 +21,7 @@ OBJECTIVE_PARAMETERS_DOC = """
 """
 
 MAX_STEP_DOC = """
-    max_step : float or None, default=10.0
+    max_step : float or None, default=4.0
         Bound of each row's Newton step: its Hessian is raised to ``abs(gradient) / max_step`` at least. The focal
         loss has negative second derivatives where a row is badly misclassified, and a booster divides by their
         sum: without a bound, models of rare classes collapse. None leaves only a tiny positive floor.
@@ -53,7 +53,7 @@ class FocalObjectiveBase:
         self,
         gamma: Any = 2.0,
         alpha: Any = None,
-        max_step: float | None = 10.0,
+        max_step: float | None = 4.0,
         *,
         scale: float = 1.0,
         n_threads: int = 1,

@@ -5,7 +5,7 @@ estimator's objective divided by ``C * W``, with ``l2 = (1 - l1_ratio)/(C*W)`` a
 then takes the mean loss of a constant score for the unit of F.
 The unknowns are ``v_k = B (coef_k * s)`` and ``b_k = (intercept_k + coef_k . mean) * s_0``: the columns of X are
 centred and scaled by s in the algebra, X itself stays as it is, sparse or dense. B is 1, or after `whiten_at` a root of
-F's curvature at some point, so that correlated columns cost no iterations.
+F's curvature by class k at some point, so that correlated columns cost no iterations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import eigh
 from scipy.optimize import Bounds
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
@@ -77,34 +76,36 @@ class LinearObjective:
         return not sparse.issparse(self.X) and not self.l1 and 1 < self.n_features <= min(MAX_CORRELATED, self.n_rows)
 
     def whiten_at(self, coef: Array, intercept: Array) -> None:
-        """Choose the unknowns so that F's curvature there, on average over the classes, is about the identity.
+        """Choose the unknowns of each class so that F's curvature there by them is about the identity.
 
         Call `pack` again afterwards.
         """
         shifted = intercept + coef @ self.mean
-        hessian = np.abs(self.data.gradient_hessian(self._scores(coef, shifted))[1]).reshape(self.n_rows, -1)
-        h = hessian.mean(axis=1)
-        if not h.sum() > np.finfo(float).tiny * self.n_rows:
+        # |H|: see scale_at.
+        h = np.abs(self.data.gradient_hessian(self._scores(coef, shifted))[1]).reshape(self.n_rows, -1)
+        per_class = h.sum(axis=0)
+        if not per_class.min() > np.finfo(float).tiny * self.n_rows:
             return  # separated rows, fitted to the last digit: there is no curvature to go by
-        curvature = h.sum() / self.total
         if self.fit_intercept:
-            self.mean = h @ self.X / h.sum()
-        self.intercept_scale = np.sqrt(curvature)
-        inner = np.zeros((self.n_features, self.n_features))
+            self.mean = h.sum(axis=1) @ self.X / h.sum()
+        self.intercept_scale = np.sqrt(per_class / self.total)
+        inner = np.zeros((self.n_scores, self.n_features, self.n_features))
         for start in range(0, self.n_rows, ROWS):
             rows = slice(start, start + ROWS)
             centred = (self.X[rows] - self.mean) / self.scale
-            inner += centred.T @ (centred * h[rows, np.newaxis])
+            for k in range(self.n_scores):
+                inner[k] += centred.T @ (centred * h[rows, k, np.newaxis])
         inner /= self.total
-        inner[np.diag_indices_from(inner)] += self.l2 / self.scale**2
-        eigenvalues, vectors = eigh(inner)
-        root = np.sqrt(np.maximum(eigenvalues, LEAST_EIGENVALUE * eigenvalues[-1]))
-        self.basis = root[:, np.newaxis] * vectors.T, vectors / root
+        d = np.arange(self.n_features)
+        inner[:, d, d] += self.l2 / self.scale**2
+        eigenvalues, vectors = np.linalg.eigh(inner)
+        root = np.sqrt(np.maximum(eigenvalues, LEAST_EIGENVALUE * eigenvalues[:, -1:]))
+        self.basis = root[:, :, np.newaxis] * vectors.transpose(0, 2, 1), vectors / root[:, np.newaxis, :]
 
     # Between the estimator's unknowns and the solver's
 
     def pack(self, coef: Array, intercept: Array) -> Array:
-        v = coef * self.scale if self.basis is None else coef * self.scale @ self.basis[0].T
+        v = coef * self.scale if self.basis is None else _by_class(self.basis[0], coef * self.scale)
         parts = [np.maximum(v, 0.0), np.maximum(-v, 0.0)] if self.l1 else [v]
         if self.fit_intercept:
             parts.append(((intercept + coef @ self.mean) * self.intercept_scale)[:, np.newaxis])
@@ -128,7 +129,7 @@ class LinearObjective:
         d, x = self.n_features, x.reshape(self.n_scores, -1)
         v = x[:, :d] - x[:, d : 2 * d] if self.l1 else x[:, :d]
         shifted = x[:, -1] / self.intercept_scale if self.fit_intercept else np.zeros(self.n_scores)
-        return (v if self.basis is None else v @ self.basis[1].T) / self.scale, shifted
+        return (v if self.basis is None else _by_class(self.basis[1], v)) / self.scale, shifted
 
     @property
     def bounds(self) -> Bounds | None:
@@ -169,7 +170,11 @@ class LinearObjective:
         return (by_coef - np.outer(sums, self.mean)) / self.total, sums / self.total
 
     def _flat(self, by_coef: Array, by_shifted: Array, penalty: float = 0.0) -> Array:
-        v = by_coef / self.scale if self.basis is None else by_coef / self.scale @ self.basis[1]
+        v = (
+            by_coef / self.scale
+            if self.basis is None
+            else _by_class(self.basis[1].transpose(0, 2, 1), by_coef / self.scale)
+        )
         parts = [v + penalty / self.scale, -v + penalty / self.scale] if self.l1 else [v]
         if self.fit_intercept:
             parts.append((by_shifted / self.intercept_scale)[:, np.newaxis])
@@ -198,16 +203,17 @@ class LinearObjective:
         width = self.n_features + self.fit_intercept
         out = np.empty((self.n_scores, width, self.n_scores, width))
         d = self.n_features
-        to_coef = np.eye(width)
-        to_coef[:d, :d] = (np.eye(d) if self.basis is None else self.basis[1]) / self.scale[:, np.newaxis]
+        # One matrix a class: the solvers' unknowns to coefficients of the centred columns and ``shifted``.
+        to_coef = np.tile(np.eye(width), (self.n_scores, 1, 1))
+        to_coef[:, :d, :d] = (np.eye(d) if self.basis is None else self.basis[1]) / self.scale[:, np.newaxis]
         if self.fit_intercept:
-            to_coef[d, d] = 1.0 / self.intercept_scale
+            to_coef[:, d, d] = 1.0 / self.intercept_scale
         for j in range(self.n_scores):
             for k in range(self.n_scores):
                 block = self._gram(per_row[:, j, k])
                 if j == k:
                     block[np.arange(d), np.arange(d)] += self.l2
-                out[j, :, k, :] = to_coef.T @ block @ to_coef
+                out[j, :, k, :] = to_coef[j].T @ block @ to_coef[k]
         return out.reshape(self.n_scores * width, -1)
 
     def _gram(self, h: Array) -> Array:
@@ -223,6 +229,12 @@ class LinearObjective:
             inner = np.block([[inner, along[:, np.newaxis]], [along[np.newaxis], np.array([[total]])]])
         result: Array = inner / self.total
         return result
+
+
+def _by_class(matrices: Array, vectors: Array) -> Array:
+    """Each class's matrix (K, d, d) times its vector (K, d)."""
+    result: Array = np.matmul(matrices, vectors[:, :, np.newaxis])[:, :, 0]
+    return result
 
 
 def _moments(X: Any, weight: Array | None, total: float, *, about_zero: bool) -> tuple[Array, Array]:

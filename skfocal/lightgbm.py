@@ -169,7 +169,7 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         focal_gamma: Any = 2.0,
         focal_alpha: Any = None,
         *,
-        max_step: float | None = 10.0,
+        max_step: float | None = 4.0,
         calibration: Any = "focus",
         **kwargs: Any,
     ) -> None:

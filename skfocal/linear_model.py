@@ -29,7 +29,8 @@ __all__ = ["FocalLogisticRegression"]
 SOLVERS = ("lbfgs", "trust-krylov", "trust-exact")
 
 WHITEN_EVERY = 10
-"""Iterations of L-BFGS between two looks at the curvature, more for many columns. Most problems are solved by then; on
+"""Iterations of L-BFGS between two looks at the curvature, more for many columns and times the number of scores, whose
+coupling L-BFGS has to learn between looks. Most problems are solved by then; on
 columns of heavy tails, whose large values stop counting once they are fitted, the first look misleads."""
 
 WHITEN_AT_ONCE = 100
@@ -246,7 +247,9 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
             if whitens:
                 if n_iter > 0 or objective.n_features <= WHITEN_AT_ONCE:
                     objective.whiten_at(coef, intercept)
-                options["maxiter"] = min(max(WHITEN_EVERY, objective.n_features // 10), self.max_iter - n_iter)
+                options["maxiter"] = min(
+                    max(WHITEN_EVERY * objective.n_scores, objective.n_features // 10), self.max_iter - n_iter
+                )
             with np.errstate(invalid="ignore" if method == "trust-krylov" else None):
                 result = optimize.minimize(
                     objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords

@@ -177,7 +177,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         focal_gamma: Any = 2.0,
         focal_alpha: Any = None,
         *,
-        max_step: float | None = 10.0,
+        max_step: float | None = 4.0,
         calibration: Any = "focus",
         **kwargs: Any,
     ) -> None:
