@@ -1,0 +1,6 @@
+"""
+The loss
+========
+"""
+import matplotlib.pyplot as plt
+plt.plot([1,2])
