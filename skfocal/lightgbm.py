@@ -61,8 +61,8 @@ class FocalObjective(FocalObjectiveBase):
     Notes
     -----
     With a custom objective LightGBM starts at the score 0. Give the data set the optimal constant as
-    ``init_score``, see `skfocal.FocalLoss.fit_intercept_only`, or use `FocalLGBMClassifier`, which does so. The multiclass
-    Hessian is scaled by K/(K-1) as LightGBM scales its own.
+    ``init_score``, see `skfocal.FocalLoss.fit_intercept_only`, or use `FocalLGBMClassifier`, which does so. The
+    multiclass Hessian is scaled by K/(K-1) as LightGBM scales its own.
 
     Examples
     --------
