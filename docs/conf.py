@@ -1,10 +1,12 @@
 """Sphinx configuration: the pages build without a network, without PyTorch and without Keras."""
 
+import builtins
 import importlib
 import importlib.util
 import sys
 import types
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -78,6 +80,9 @@ myst_heading_anchors = 3
 # Prompts and output are not copied.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+# sphinx-gallery gives scripts no __file__; the quickstart finds its data by it. The others look at their own globals.
+builtins.__file__ = str(Path(__file__).parents[1] / "examples" / "quickstart.py")
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
