@@ -1,12 +1,10 @@
 """Sphinx configuration: the pages build without a network, without PyTorch and without Keras."""
 
-import builtins
 import importlib
 import importlib.util
 import sys
 import types
 from importlib.metadata import version as installed_version
-from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -81,16 +79,11 @@ myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# sphinx-gallery gives scripts no __file__; the quickstart finds its data by it. The others look at their own globals.
-builtins.__file__ = str(Path(__file__).parents[1] / "examples" / "quickstart.py")
-
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    # Shown but not run: the network, where PyTorch is not installed.
-    "filename_pattern": r"/(plot_|quickstart)"
-    if importlib.util.find_spec("torch")
-    else r"/(plot_(?!neural_network)|quickstart)",
+    # Shown but not run: the quickstart, which the tests run as the newcomer does, and the network where PyTorch is missing.
+    "filename_pattern": "/plot_" if importlib.util.find_spec("torch") else "/plot_(?!neural_network)",
     "ignore_pattern": r"__init__\.py",
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
