@@ -82,7 +82,7 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    # Shown but not run: the quickstart, which the tests run as the newcomer does, and the network where PyTorch is missing.
+    # Shown but not run: the quickstart, which the tests run, and the network where PyTorch is missing.
     "filename_pattern": "/plot_" if importlib.util.find_spec("torch") else "/plot_(?!neural_network)",
     "ignore_pattern": r"__init__\.py",
     "within_subsection_order": "FileNameSortKey",
@@ -112,7 +112,8 @@ html_sidebars = {"index": []}
 
 
 def _mathml(translator, node: nodes.Element, as_block: bool) -> None:
-    translator.body.append(tex2mathml(node.astext(), as_block=as_block))
+    formula = tex2mathml(node.astext(), as_block=as_block)
+    translator.body.append(f'<div class="formula">{formula}</div>' if as_block else formula)
     raise nodes.SkipNode
 
 

@@ -27,8 +27,8 @@ ax.set(ylim=(0, 5), title="focal loss of one row")
 # Its derivatives by the raw score
 # --------------------------------
 #
-# The gradient of cross-entropy levels off at -1 for badly misclassified rows. That of the focal loss does so as well,
-# and vanishes sooner for rows that are right. The Hessian is where the two differ in kind: shaded is where it is
+# The gradient of cross-entropy levels off at -1 for badly misclassified rows. That of the focal loss overshoots
+# first, and vanishes sooner for rows that are right. The Hessian is where the two differ in kind: shaded is where it is
 # negative, and a Newton step would go the wrong way.
 
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
