@@ -62,6 +62,7 @@ templates_path = ["_templates"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 # A name in single backticks is a link where autosummary finds it, and plain where not.
 default_role = "autolink"
+toc_object_entries_show_parents = "hide"
 nitpicky = True
 nitpick_ignore = [("py:obj", "array")]
 # Not installed where the pages are built; their own pages are on the network.
@@ -108,11 +109,14 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": []}
+# Pages without others below them: room for wide formulas instead of an empty list.
+html_sidebars = {"index": [], "theory": [], "performance": [], "evidence": []}
 
 
 def _mathml(translator, node: nodes.Element, as_block: bool) -> None:
     formula = tex2mathml(node.astext(), as_block=as_block)
+    # docutils sets a function tight to its argument.
+    formula = formula.replace("<mi>log</mi>", '<mrow><mi>log</mi><mspace width="0.2em"/></mrow>')
     translator.body.append(f'<div class="formula">{formula}</div>' if as_block else formula)
     raise nodes.SkipNode
 
