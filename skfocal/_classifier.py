@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +45,14 @@ class FocalClassifierMixin:
     classes_: Array
 
     focal_parameters: ClassVar[tuple[str, ...]] = ("focal_gamma", "focal_alpha", "calibration")
+
+    # What scikit-learn makes the link in an estimator's HTML representation of.
+    _doc_link_module = "skfocal"
+
+    @property
+    def _doc_link_template(self) -> str:
+        base = documentation_url()
+        return f"{base}/generated/{{estimator_module}}.{{estimator_name}}.html" if base else ""
 
     def _check_focal_parameters(self) -> None:
         """What can be known to be wrong without data."""
@@ -99,6 +108,16 @@ class FocalClassifierMixin:
         proba: Array = self.predict_proba(X)  # type: ignore[attr-defined]
         with np.errstate(divide="ignore"):
             return np.log(proba)
+
+
+def documentation_url() -> str:
+    """``Documentation`` among the URLs of the installed package, without a slash at its end, or nothing."""
+    try:
+        urls = metadata("skfocal").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named: dict[str, str] = dict(url.split(", ", 1) for url in urls)
+    return named.get("Documentation", "").rstrip("/")
 
 
 def encode_labels(y: ArrayLike) -> tuple[Array, Array]:

@@ -62,8 +62,8 @@ class FocalObjective(FocalObjectiveBase):
     Notes
     -----
     With a custom objective LightGBM starts at the score 0. Give the data set the optimal constant as
-    ``init_score``, see `FocalLoss.fit_intercept_only`, or use `FocalLGBMClassifier`, which does so. The multiclass
-    Hessian is scaled by K/(K-1) as LightGBM scales its own.
+    ``init_score``, see `skfocal.FocalLoss.fit_intercept_only`, or use `FocalLGBMClassifier`, which does so. The
+    multiclass Hessian is scaled by K/(K-1) as LightGBM scales its own.
 
     Examples
     --------
@@ -348,7 +348,7 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
 
     @property
     def feature_names_in_(self) -> Array:
-        """Names of the columns of the X of ``fit``, only if it had string names, (n_features_in_,)."""
+        """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
         # LightGBM before 4.7 makes names up for an array, which scikit-learn then misses at every predict.
         if getattr(self, "_names_in", None) is None:
             raise AttributeError(f"{type(self).__name__} has no feature_names_in_: X had no column names in fit")

@@ -84,7 +84,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
     n_iter_ : ndarray of shape (1,)
         Iterations the solver took.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only if X had string column names.
     focal_loss_ : FocalLoss
         The loss that was minimised, ``focal_alpha`` resolved to one weight per class.

@@ -37,7 +37,7 @@ def focal_loss(
     gamma : float or sequence of floats, default=2.0
         Focusing parameter >= 0, one or one per class.
     alpha : float, sequence of floats or None, default=None
-        Class weights, see `FocalLoss`.
+        Class weights, see `skfocal.FocalLoss`.
     sample_weight : array-like of shape (n_samples,), default=None
     labels : array-like of shape (n_classes,), default=None
         Labels in the order of the columns of ``raw_prediction`` (for one column: negative, positive). None:

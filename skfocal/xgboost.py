@@ -51,7 +51,7 @@ class FocalObjective(FocalObjectiveBase):
     Notes
     -----
     With a custom objective XGBoost starts at its ``base_score``. Give it the optimal constant, see
-    `FocalLoss.fit_intercept_only`, or use `FocalXGBClassifier`, which does so. The multiclass Hessian is scaled
+    `skfocal.FocalLoss.fit_intercept_only`, or use `FocalXGBClassifier`, which does so. The multiclass Hessian is scaled
     by 2 as XGBoost scales its own.
 
     Examples
@@ -217,7 +217,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
 
     @property
     def feature_names_in_(self) -> Array:
-        """Names of the columns of the X of ``fit``, only if it had string names, (n_features_in_,)."""
+        """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
         if not hasattr(self, "_feature_names_in"):
             names: Array = super().feature_names_in_
             return names

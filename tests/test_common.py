@@ -108,6 +108,18 @@ def test_copies_predict_the_same(cls, n_classes, imbalanced, tmp_path):
 
 
 @each
+def test_html_links_to_the_api_page(cls, monkeypatch):
+    from email.message import Message
+
+    package = Message()
+    monkeypatch.setattr("skfocal._classifier.metadata", lambda name: package)
+    assert fast(cls)._get_doc_link() == ""  # no address is known, none is made up
+    package["Project-URL"] = "Documentation, https://docs.example/skfocal/"
+    page = f"https://docs.example/skfocal/generated/{cls.__module__}.{cls.__name__}.html"
+    assert f'href="{page}"' in fast(cls)._repr_html_()
+
+
+@each
 def test_grid_search_in_a_pipeline(cls, imbalanced):
     X, y = imbalanced
     X = np.where(np.random.default_rng(0).random(X.shape) < 0.02, np.nan, X)

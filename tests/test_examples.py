@@ -9,24 +9,56 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = ["skfocal.loss", "skfocal.metrics", "skfocal.linear_model", "skfocal.lightgbm", "skfocal.xgboost"]
+MODULES = {
+    "skfocal.loss": None,
+    "skfocal.metrics": None,
+    "skfocal.linear_model": None,
+    "skfocal.inspection": "matplotlib",
+    "skfocal.lightgbm": "lightgbm",
+    "skfocal.xgboost": "xgboost",
+}
+"""Modules whose docstrings have examples, and the library they need."""
+
+PAGES = [
+    path
+    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/guide/*.md"))]
+    if "```python" in path.read_text()
+]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_docstring_examples(name):
-    if name.rpartition(".")[2] in ("lightgbm", "xgboost"):
-        pytest.importorskip(name.rpartition(".")[2], exc_type=ImportError)
+@pytest.fixture
+def no_window():
+    """matplotlib, where it is, draws on no screen and leaves no figure behind."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        yield
+        return
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("no_window")
+@pytest.mark.parametrize(("name", "library"), MODULES.items())
+def test_docstring_examples(name, library):
+    if library is not None:
+        pytest.importorskip(library, exc_type=ImportError)
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0
     assert result.failed == 0
 
 
-def test_readme_code_runs():
-    pytest.importorskip("lightgbm", exc_type=ImportError)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+@pytest.mark.usefixtures("no_window")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_code_of_pages_runs(path, monkeypatch):
+    for library in ("lightgbm", "xgboost", "matplotlib", "pandas"):
+        pytest.importorskip(library, exc_type=ImportError)
+    monkeypatch.chdir(ROOT / "examples")
+    # The blocks of a page build on each other, as whoever pastes them in turn finds them.
+    names = {"__name__": path.stem}
+    for block in re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL):
+        exec(compile(block, path.name, "exec"), names)
 
 
 @pytest.mark.parametrize(("name", "rows", "counts"), [
