@@ -128,7 +128,9 @@ def paired(means, path):
             better = y > x if measure == "average_precision" else y < x
             axis.scatter(x[better], y[better], color="#08519c", label=f"focal better ({better.sum()})")
             axis.scatter(x[~better], y[~better], color="#d94801", marker="s", label=f"not better ({(~better).sum()})")
-            axis.set(xscale="log", yscale="log", xlabel=name, ylabel=f"{name}, focal, gamma 1")
+            axis.set(xlabel=name, ylabel=f"{name}, focal, gamma 1")
+            if measure == "log_loss":
+                axis.set(xscale="log", yscale="log")
             axis.set_title(measure.replace("_", " "))
             axis.legend(frameon=False, fontsize="small")
     figure.savefig(path, dpi=110)
@@ -157,8 +159,7 @@ def ranks(means, path):
         axis.set_yticks(range(k), labels)
         axis.invert_yaxis()
         axis.axvspan(mean_ranks.iloc[0], mean_ranks.iloc[0] + critical, color="0.93", zorder=0)
-        axis.set(xlim=(1, k), xlabel=f"mean rank over {n} data sets by average precision; grey: within Nemenyi's "
-                 f"critical difference {critical:.2f} of the best")  # fmt: skip
-        axis.set_title(f"{name}: Friedman's p = {p:.2g}")
+        axis.set(xlim=(1, k), xlabel=f"mean rank by average precision over {n} data sets")
+        axis.set_title(f"{name}: Friedman's p = {p:.2g}; grey: within Nemenyi's difference {critical:.2f} of the best")
     figure.savefig(path, dpi=110)
     plt.close(figure)
