@@ -154,8 +154,8 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
 
-    ``min_child_weight`` and ``reg_lambda`` compare with sums of second derivatives, which the focal loss makes
-    smaller by about ``2**-gamma``: beyond ``focal_gamma=5`` on rare classes, lower them as well.
+    With a dozen rows of a class the default ``min_child_weight=1`` forbids most leaves in which they stand out, as it
+    does with log loss: lower it there, or use ``focal_alpha="balanced"``.
 
     Examples
     --------
