@@ -69,7 +69,8 @@ def test_binary_equals_80_digits(gamma, dtype, has_fast_log1p, monkeypatch):
         ]
         assert len(errors) > 20
         assert max(errors) < bound
-        assert_array_equal(first, g)
+        # NumPy may round a vector of exponentials otherwise than its remainder: two ulp, not bits.
+        assert_allclose(first, g, rtol=2 * np.finfo(dtype).eps)
         assert_array_equal(value, binary.loss(s * u, -s, None, gamma))
 
 
