@@ -147,7 +147,8 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
 
     Notes
     -----
-    The loss is trained with `FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with log loss.
+    The loss is trained with `skfocal.FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with
+    log loss.
     The default evaluation metric is the focal loss that is trained. ``binary_logloss``, ``multi_logloss`` and the
     other probability metrics are computed on what ``predict_proba`` gives; a callable is handed probabilities, as by
     ``LGBMClassifier``, and a `FocalMetric` scores.

@@ -149,7 +149,8 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
 
     Notes
     -----
-    The loss is trained with `FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with log loss.
+    The loss is trained with `skfocal.FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with
+    log loss.
     The default evaluation metric is the focal loss that is trained. ``logloss``, ``mlogloss``, ``error`` and
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
