@@ -29,8 +29,8 @@ MAX_STEP_DOC = """
 
 SCALE_DOC = """
     scale : float, default=1.0
-        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that the booster's regularisation
-        means what it does with log loss.
+        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that the booster's
+        regularisation means what it does with log loss.
 """
 
 TINY_HESSIAN = 1e-16
