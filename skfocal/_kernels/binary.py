@@ -140,64 +140,63 @@ def gradient_hessian(
     gradient, hessian = out if out is not None else (np.empty_like(minus_s), np.empty_like(minus_s))
     direct = finish is None and gradient.dtype == hessian.dtype == minus_s.dtype
 
+    is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
+
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
-        minus_u, e, p, L, G, t = scratch
-        s, w, gm = minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop)
-        g, h = (gradient[rows], hessian[rows]) if direct else (t, L)
-        np.multiply(s, raw_prediction[rows], out=minus_u)
-        _terms(minus_u, e, p, L, t)
-        q = e
-        qg = minus_u
-        _q_to_the_gamma(q, minus_u, L, w, gm, out=qg)
-        np.multiply(gm, L, out=L)
-        np.multiply(L, p, out=G)
-        np.add(G, q, out=G)
-        np.multiply(G, qg, out=G)
-        np.multiply(G, s, out=g)
-        # L is gamma*L and G has its factor q**gamma.
-        np.subtract(1.0 + gm, L, out=L)
-        np.multiply(L, q, out=L)
-        np.multiply(L, qg, out=L)
-        np.multiply(gm, G, out=G)
-        np.add(L, G, out=L)
-        np.multiply(L, p, out=h)
-        if not direct:
-            if finish is not None:
-                finish(g, h, minus_u)
-            np.copyto(gradient[rows], g, casting="same_kind")
-            np.copyto(hessian[rows], h, casting="same_kind")
-
-    def run_cross_entropy(start: int, stop: int, scratch: Array) -> None:
-        rows = slice(start, stop)
-        minus_u, p, q, g, h, _ = scratch
-        s, w = minus_s[rows], take_rows(weight, start, stop)
-        if direct:
-            g, h = gradient[rows], hessian[rows]
-        # gamma = 0: q and p*q, without a logarithm.
-        np.multiply(s, raw_prediction[rows], out=minus_u)
-        np.minimum(minus_u, _largest_minus_u(minus_u.dtype), out=minus_u)
-        np.exp(minus_u, out=q)
-        np.add(q, 1.0, out=p)
-        np.divide(1.0, p, out=p)
-        np.multiply(q, p, out=q)
-        if w is not None:
-            np.multiply(p, w, out=minus_u)
-            np.multiply(q, minus_u, out=h)
-            np.multiply(q, w, out=q)
+        g, h = (gradient[rows], hessian[rows]) if direct else (scratch[5], scratch[4])
+        z, s, w = raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop)
+        if is_zero:
+            _cross_entropy(z, s, w, g, h, scratch)
         else:
-            np.multiply(q, p, out=h)
-        np.multiply(q, s, out=g)
+            _focal(z, s, w, take_rows(gamma, start, stop), g, h, scratch)
         if not direct:
             if finish is not None:
-                finish(g, h, minus_u)
+                finish(g, h, scratch[0])
             np.copyto(gradient[rows], g, casting="same_kind")
             np.copyto(hessian[rows], h, casting="same_kind")
 
-    gamma_is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
-    each_block(run_cross_entropy if gamma_is_zero else run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype,
-               n_threads=n_threads, spare=spare)  # fmt: skip
+    each_block(
+        run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads, spare=spare
+    )  # fmt: skip
     return gradient, hessian
+
+
+def _focal(z: Array, s: Array, w: Array | None, gamma: Gamma, g: Array, h: Array, scratch: Array) -> None:
+    """Derivatives of a block to ``g`` and ``h``, which may be the last row of ``scratch`` and the one before it."""
+    minus_u, e, p, L, G, t = scratch
+    np.multiply(s, z, out=minus_u)
+    _terms(minus_u, e, p, L, t)
+    q = e
+    qg = minus_u
+    _q_to_the_gamma(q, minus_u, L, w, gamma, out=qg)
+    np.multiply(gamma, L, out=L)
+    np.multiply(L, p, out=G)
+    np.add(G, q, out=G)
+    np.multiply(G, qg, out=G)
+    np.multiply(G, s, out=g)
+    # L is gamma*L and G has its factor q**gamma.
+    np.subtract(1.0 + gamma, L, out=L)
+    np.multiply(L, q, out=L)
+    np.multiply(L, qg, out=L)
+    np.multiply(gamma, G, out=G)
+    np.add(L, G, out=L)
+    np.multiply(L, p, out=h)
+
+
+def _cross_entropy(z: Array, s: Array, w: Array | None, g: Array, h: Array, scratch: Array) -> None:
+    """`_focal` for ``gamma = 0``, q and p*q, without a logarithm."""
+    minus_u, p, q = scratch[:3]
+    np.multiply(s, z, out=minus_u)
+    np.minimum(minus_u, _largest_minus_u(minus_u.dtype), out=minus_u)
+    np.exp(minus_u, out=q)
+    np.add(q, 1.0, out=p)
+    np.divide(1.0, p, out=p)
+    np.multiply(q, p, out=q)
+    if w is not None:
+        np.multiply(q, w, out=q)
+    np.multiply(q, p, out=h)
+    np.multiply(q, s, out=g)
 
 
 def posterior_logit(
