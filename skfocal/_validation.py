@@ -87,6 +87,13 @@ def check_max_step(max_step: Any) -> float | None:
     return float(max_step)
 
 
+def check_bool(value: Any, name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def check_calibration(calibration: Any) -> Calibration:
     """'focus', 'full' or None."""
     if not (calibration is None or (isinstance(calibration, str) and calibration in CALIBRATIONS)):

@@ -29,8 +29,8 @@ from skfocal._booster import (
 )
 from skfocal._classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin, encode_labels
 from skfocal._kernels.blocks import Array
-from skfocal._validation import check_max_step, check_sample_weight
-from skfocal._xgboost_fit import Training
+from skfocal._validation import check_bool, check_max_step, check_sample_weight
+from skfocal._xgboost_fit import Training, bin_weights
 from skfocal.loss import FocalLoss
 from skfocal.metrics import index_labels
 
@@ -134,6 +134,10 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
 
     Parameters
     ----------{PARAMETERS_DOC}{MAX_STEP_DOC}{CALIBRATION_DOC}
+    balanced_bins : bool, default=True
+        Whether a column's bins are the quantiles of the rows and the classes, half and half, rather than of the
+        rows alone. A class of a few dozen rows among many is else in the same bin as its neighbours, where no
+        tree can tell them apart. For ``tree_method="hist"``, the default; the others have no bins of their own.
     **kwargs
         Every parameter of ``xgboost.XGBClassifier``. ``objective``, ``scale_pos_weight``, ``num_class`` and
         ``booster="gblinear"`` are errors that say what to use instead.
@@ -155,8 +159,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
 
-    With a dozen rows of a class the default ``min_child_weight=1`` forbids most leaves in which they stand out, as it
-    does with log loss: lower it there, or use ``focal_alpha="balanced"``.
+    With ``focal_gamma=0``, ``max_step=None`` and ``balanced_bins=False`` it grows the trees of ``XGBClassifier``.
 
     Examples
     --------
@@ -168,7 +171,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     True
     """
 
-    focal_parameters = (*FocalClassifierMixin.focal_parameters, "max_step")
+    focal_parameters = (*FocalClassifierMixin.focal_parameters, "max_step", "balanced_bins")
 
     base_score: Any
     objective: Any
@@ -180,12 +183,14 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         *,
         max_step: float | None = 4.0,
         calibration: Any = "focus",
+        balanced_bins: bool = True,
         **kwargs: Any,
     ) -> None:
         self.focal_gamma = focal_gamma
         self.focal_alpha = focal_alpha
         self.max_step = max_step
         self.calibration = calibration
+        self.balanced_bins = balanced_bins
         super().__init__(**kwargs)
 
     def __sklearn_tags__(self) -> Any:
@@ -245,6 +250,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     def _check_parameters(self) -> None:
         self._check_focal_parameters()
         check_max_step(self.max_step)
+        check_bool(self.balanced_bins, "balanced_bins")
         params = self.get_params()
         if not (self.objective is None or self.objective in OWN_OBJECTIVES):
             raise ValueError(
@@ -370,6 +376,16 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         model, _, params, feature_weights = super()._configure_fit(booster, params, feature_weights)
         params.update(self._training.params)
         return model, self._training.metric, params, feature_weights
+
+    def _create_dmatrix(self, ref: Any, **kwargs: Any) -> Any:
+        # Called by the parent's fit for the training data, which has no ref, and for each evaluation set.
+        if ref is not None or not self.balanced_bins:
+            return super()._create_dmatrix(ref, **kwargs)
+        weight = kwargs.pop("weight")
+        data = super()._create_dmatrix(ref, weight=bin_weights(kwargs["label"], weight), **kwargs)
+        # The bins are made: from here on the weights are those of the loss and its metrics.
+        data.set_weight(np.empty(0, np.float32) if weight is None else weight)
+        return data
 
     def decision_function(
         self,

@@ -14,6 +14,7 @@ from skfocal import FocalLoss  # noqa: E402
 from skfocal.xgboost import FocalMetric, FocalObjective, FocalXGBClassifier  # noqa: E402
 
 ONE = {"n_jobs": 1}
+AS_PARENT = {"max_step": None, "balanced_bins": False}
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -21,7 +22,7 @@ ONE = {"n_jobs": 1}
 def test_gamma_zero_grows_the_trees_of_log_loss(problem, weighted, parameters):
     X, y, w = problem
     w = w if weighted else None
-    ours = FocalXGBClassifier(0.0, max_step=None, **ONE, **parameters).fit(X, y, sample_weight=w)
+    ours = FocalXGBClassifier(0.0, **AS_PARENT, **ONE, **parameters).fit(X, y, sample_weight=w)
     theirs = xgb.XGBClassifier(**ONE, **parameters).fit(X, y, sample_weight=w)
     assert_allclose(ours.decision_function(X), theirs.predict(X, output_margin=True), rtol=0, atol=1e-5)
 
@@ -36,7 +37,7 @@ def test_gamma_zero_stops_early_where_log_loss_does(problem, weighted):
         model = cls(early_stopping_rounds=3, learning_rate=0.6, eval_metric=name, **ONE, **more)
         return model.fit(X[::2], y[::2], eval_set=[(X[1::2], y[1::2])], verbose=False, **kwargs)
 
-    ours, theirs = fit(FocalXGBClassifier, focal_gamma=0.0, max_step=None), fit(xgb.XGBClassifier)
+    ours, theirs = fit(FocalXGBClassifier, focal_gamma=0.0, **AS_PARENT), fit(xgb.XGBClassifier)
     assert ours.best_iteration == theirs.best_iteration < 99
     history = [m.evals_result()["validation_0"][name] for m in (ours, theirs)]
     assert_allclose(*history, rtol=1e-5)
@@ -126,12 +127,59 @@ def test_both_doors_give_the_same_model(problem, with_weights):
     margins = [b.predict(xgb.DMatrix(X), output_margin=True) for b in (booster, clf.get_booster())]
     assert_allclose(*margins, atol=1e-6)
     # The focal classifier trains with the loss scaled to log loss, which reg_lambda's default of 1 tells apart.
-    focal = FocalXGBClassifier(1.5, n_estimators=15, base_score=0.5, **ONE).fit(X, y, sample_weight=w)
+    focal = FocalXGBClassifier(1.5, balanced_bins=False, n_estimators=15, base_score=0.5, **ONE)
+    focal.fit(X, y, sample_weight=w)
     scaled = FocalObjective(gamma=1.5, scale=FocalLoss(1.5).log_loss_scale(y, w))
     booster = xgb.train(params, xgb.QuantileDMatrix(X, y, weight=w), 15, obj=scaled)
     expected = booster.predict(xgb.DMatrix(X), output_margin=True)
     assert_allclose(focal.get_booster().predict(xgb.DMatrix(X), output_margin=True), expected, atol=1e-5)
     assert np.abs(margins[0] - expected).max() > 0.01
+
+
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_balanced_bins_are_the_quantiles_of_half_balanced_weights(problem, with_weights):
+    X, y, w = problem
+    w = w if with_weights else np.ones(len(y))
+    # By hand: the rows' weights, plus the same total once more with an equal share for each class.
+    share = np.bincount(y, weights=w) / w.sum()
+    data = xgb.QuantileDMatrix(X, y, weight=w * (1 + 1 / (len(share) * share[y])))
+    data.set_weight(w)
+    n_classes = len(share)
+    params = {"nthread": 1, "objective": "binary:logistic", "base_score": 0.5}
+    if n_classes > 2:
+        params |= {"objective": "multi:softprob", "num_class": n_classes}
+    scaled = FocalObjective(gamma=1.5, scale=FocalLoss(1.5).log_loss_scale(y, w))
+    booster = xgb.train(params, data, 15, obj=scaled)
+    clf = FocalXGBClassifier(1.5, n_estimators=15, base_score=0.5, eval_metric="focal_loss", **ONE)
+    clf.fit(X, y, sample_weight=w, eval_set=[(X, y)], sample_weight_eval_set=[w], verbose=False)
+    margin = booster.predict(xgb.DMatrix(X), output_margin=True)
+    assert_allclose(clf.get_booster().predict(xgb.DMatrix(X), output_margin=True), margin, atol=1e-5)
+    # The training data that is also an evaluation set has its own weights, not those of its bins.
+    assert_allclose(clf.evals_result()["validation_0"]["focal_loss"][-1], FocalLoss(1.5)(y, margin, w), rtol=1e-4)
+
+
+def test_balanced_bins_see_what_plain_bins_cannot():
+    rng = np.random.default_rng(0)
+    # A dozen positives in a gap between negatives that is a hundredth of a plain bin wide.
+    negative = rng.permutation(np.linspace(0, 1, 50_000, endpoint=False))
+    gap = negative[100] + (np.arange(12) + 0.5) / 12 / 50_000
+    X, y = np.concatenate([negative, gap])[:, np.newaxis], np.repeat([0, 1], [50_000, 12])
+    scores = {
+        balanced: FocalXGBClassifier(1.0, balanced_bins=balanced, n_estimators=20, **ONE).fit(X, y).decision_function(X)
+        for balanced in (False, True)
+    }
+    assert average_precision_score(y, scores[False]) < 0.2
+    assert average_precision_score(y, scores[True]) > 0.9
+
+
+@pytest.mark.parametrize("tree_method", ["exact", "approx"])
+def test_balanced_bins_leave_other_tree_methods_as_they_are(imbalanced, tree_method):
+    X, y = imbalanced
+    scores = [
+        FocalXGBClassifier(balanced_bins=b, tree_method=tree_method, n_estimators=5, **ONE).fit(X, y)
+        .decision_function(X) for b in (False, True)
+    ]  # fmt: skip
+    assert_array_equal(*scores)
 
 
 def test_objective_and_metric_by_the_loss(problem):
@@ -258,6 +306,7 @@ def test_plain_booster_file_is_no_focal_model(problem, tmp_path):
         ({"num_class": 2}, "num_class must not be given"),
         ({"booster": "gblinear"}, "booster must be"),
         ({"max_step": 0.0}, "max_step must be None or a number > 0, got 0.0"),
+        ({"balanced_bins": "yes"}, "balanced_bins must be True or False, got 'yes'"),
         ({"focal_gamma": -1.0}, "focal_gamma must be a number >= 0"),
         ({"focal_alpha": 2.0}, "focal_alpha must"),
         ({"calibration": "sigmoid"}, "calibration must"),
