@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -100,11 +99,10 @@ class FocalObjectiveBase:
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
 
-    def round_off(self, derivative: Array, free: Array) -> None:
-        """What the library wants done to a block of derivatives, in place, before weights are multiplied in.
-
-        ``free`` is an array of the same shape to write to.
-        """
+    def finish(self, rows: slice, gradient: Array, hessian: Array) -> None:
+        """What the library wants done to a block of float32 results, in place."""
+        if self.max_step is None:
+            np.maximum(hessian, TINY_HESSIAN, out=hessian)
 
     def hessian_factor(self, n_scores: int) -> float:
         """What the library multiplies the diagonal Hessian of its own loss by."""
@@ -136,23 +134,15 @@ class FocalObjectiveBase:
             out = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
         if self.one_training:
             self._out = out
-        factor, max_step, scale = self.hessian_factor(n_scores) * self.scale, self.max_step, self.scale
-
-        def finish(gradient: Array, hessian: Array, free: Array) -> None:
-            if scale != 1.0:
-                np.multiply(gradient, scale, out=gradient)
-            if factor != 1.0:
-                np.multiply(hessian, factor, out=hessian)
-            if max_step is None:
-                np.maximum(hessian, TINY_HESSIAN, out=hessian)
-            else:
-                least = np.abs(gradient, out=free)
-                np.multiply(least, 1.0 / max_step, out=least)
-                np.maximum(hessian, least, out=hessian)
-            self.round_off(gradient, free)
-            self.round_off(hessian, free)
-
-        return data.gradient_hessian(raw, out=out, finish=finish, n_threads=self.n_threads)
+        return data.gradient_hessian(
+            raw,
+            scale=self.scale,
+            hessian_factor=self.hessian_factor(n_scores),
+            least=0.0 if self.max_step is None else 1.0 / self.max_step,
+            out=out,
+            finish=self.finish,
+            n_threads=self.n_threads,
+        )
 
     def _on(
         self, labels: Array, weight: Array | None, n_scores: int, dtype: Any
@@ -205,10 +195,3 @@ class FocalMetricBase:
         """The metric from either calling convention, see `FocalObjectiveBase`."""
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
         return self.focal_loss(labels, raw, weight)
-
-
-def n_threads_for(n_jobs: Any) -> int:
-    """Threads that an estimator's ``n_jobs`` stands for: those of the machine if it is None, 0 or negative."""
-    if n_jobs is not None and n_jobs > 0:
-        return int(n_jobs)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

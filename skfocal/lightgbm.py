@@ -24,7 +24,6 @@ from skfocal._booster import (
     SCALE_DOC,
     FocalMetricBase,
     FocalObjectiveBase,
-    n_threads_for,
 )
 from skfocal._classifier import (
     CALIBRATION_DOC,
@@ -57,7 +56,8 @@ class FocalObjective(FocalObjectiveBase):
     Parameters
     ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
     n_threads : int, default=1
-        Threads that compute it.
+        Threads that compute it. More than one rarely pays in training: the booster's own keep the cores busy while
+        they wait for the next tree.
 
     Notes
     -----
@@ -226,7 +226,6 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         if stage == "fit":
             params["metric"] = None  # all metrics come as eval_metric
             params.setdefault("feature_pre_filter", False)
-            self._objective_in_training.n_threads = n_threads_for(params["num_threads"])
         return params
 
     def fit(

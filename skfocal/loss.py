@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +23,6 @@ from skfocal._validation import (
 )
 
 __all__ = ["FocalLoss"]
-
-Finish = Callable[[Array, Array, Array], None]
 
 
 @dataclass(frozen=True)
@@ -349,14 +346,9 @@ class BinaryLossOnData:
     def gradient_hessian(
         self,
         raw: Array,
-        *,
-        out: tuple[Array, Array] | None = None,
-        finish: Finish | None = None,
-        n_threads: int = 1,
+        **options: Any,
     ) -> tuple[Array, Array]:
-        return binary.gradient_hessian(
-            raw, self.minus_s, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads, spare=self._spare
-        )
+        return binary.gradient_hessian(raw, self.minus_s, self.weight, self.gamma, spare=self._spare, **options)
 
     def hessian_product(self, raw: Array, direction: Array, n_threads: int = 1) -> Array:
         return self.gradient_hessian(raw, n_threads=n_threads)[1] * direction
@@ -383,14 +375,9 @@ class MulticlassLossOnData:
     def gradient_hessian(
         self,
         raw: Array,
-        *,
-        out: tuple[Array, Array] | None = None,
-        finish: Finish | None = None,
-        n_threads: int = 1,
+        **options: Any,
     ) -> tuple[Array, Array]:
-        return softmax.gradient_hessian(
-            raw, self.y, self.weight, self.gamma, out=out, finish=finish, n_threads=n_threads, spare=self._spare
-        )
+        return softmax.gradient_hessian(raw, self.y, self.weight, self.gamma, spare=self._spare, **options)
 
     def hessian_product(self, raw: Array, direction: Array, n_threads: int = 1) -> Array:
         return softmax.hessian_product(raw, self.y, self.weight, self.gamma, direction, n_threads=n_threads)

@@ -7,9 +7,10 @@ import mpmath
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax as scipy_softmax
 
 from skfocal._kernels import binary, softmax
-from skfocal._kernels.blocks import MIN_ROWS_PER_THREAD
+from skfocal._kernels.blocks import BLOCK_ELEMENTS
 
 GAMMAS = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 MARGINS = (-700.0, -300.0, -80.0, -40.5, -20.0, -7.3, -2.8, -1.0, -0.1, 0.0, 1e-8, 0.1, 0.7, 1.0, 2.5, 7.3)
@@ -270,8 +271,58 @@ def test_nothing_overflows_or_warns(gamma, dtype):
     assert_allclose(loss, 1e4, rtol=1e-6)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("hessian_factor", [1.0, 1.5])
+def test_scale_factor_and_least_are_those_of_the_exact_derivatives(gamma, hessian_factor):
+    rng = np.random.default_rng(3)
+    z, s, w = 12 * rng.normal(size=500), np.where(rng.random(500) < 0.3, -1.0, 1.0), rng.random(500)
+    Z, y = 12 * rng.normal(size=(500, 4)), rng.integers(4, size=500)
+    for kernel, arguments in ((binary, (z, -s, w)), (softmax, (Z, y, w))):
+        g, h = kernel.gradient_hessian(*arguments, gamma)
+        for least in (0.0, 0.25):
+            options = {"scale": 0.7, "hessian_factor": hessian_factor, "least": least}
+            out = kernel.gradient_hessian(*arguments, gamma, **options)
+            assert_allclose(out[0], 0.7 * g, rtol=1e-13)
+            expected = 0.7 * hessian_factor * h
+            if least:
+                expected = np.maximum(expected, least * np.abs(0.7 * g))
+            assert_allclose(out[1], expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 5.0, 30.0])
+def test_gamma_zero_is_cross_entropy_on_many_rows(spread):
+    rng = np.random.default_rng(5)
+    Z, y = spread * rng.normal(size=(3000, 3)), rng.integers(3, size=3000)
+    p = scipy_softmax(Z, axis=1)
+    g, h = softmax.gradient_hessian(Z, y, None, 0.0)
+    assert_allclose(g, p - np.eye(3)[y], atol=1e-15)
+    assert_allclose(h, p * (1 - p), atol=1e-15)
+    assert_allclose(softmax.hessian_matrix(Z, y, None, 0.0), p[:, :, None] * (np.eye(3) - p[:, None, :]), atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_finish_changes_each_block_of_results(dtype):
+    n = 2 * BLOCK_ELEMENTS + 5
+    z, y = np.random.default_rng(4).normal(size=(n, 2)).astype(dtype), np.arange(n) % 2
+    seen = np.zeros(n)
+
+    def finish(rows, gradient, hessian):
+        seen[rows] += 1
+        gradient *= 2
+        hessian[:] = 3
+
+    for kernel, arguments in ((binary, (z[:, 0], 1 - 2 * y.astype(dtype))), (softmax, (z, y))):
+        plain = kernel.gradient_hessian(*arguments, None, 2.0)[0].astype(np.float32)
+        shape = arguments[0].shape
+        out = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        kernel.gradient_hessian(*arguments, None, 2.0, out=out, finish=finish)
+        assert_array_equal(out[0], 2 * plain)
+        assert (out[1] == 3).all()
+    assert (seen == 2).all()
+
+
 def test_threads_and_blocks_change_nothing():
-    n = 3 * MIN_ROWS_PER_THREAD + 17
+    n = 3 * BLOCK_ELEMENTS + 17
     rng = np.random.default_rng(2)
     z, s = rng.normal(size=n), np.where(rng.random(n) < 0.3, -1.0, 1.0)
     one, three = (binary.gradient_hessian(z, -s, None, 2.0, n_threads=k) for k in (1, 3))

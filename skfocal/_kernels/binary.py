@@ -16,13 +16,13 @@ class 1 and +1 for class 0, in the dtype of the result, since ``-u = minus_s*z``
 ``weight`` (n,) or None, alpha times sample weight; ``gamma`` a number >= 0 or one per row.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from skfocal._kernels.blocks import (
     Array,
+    Finish,
     Gamma,
     each_block,
     has_fast_log1p,
@@ -38,7 +38,7 @@ def _largest_minus_u(dtype: Any) -> float:
     return 80.0 if dtype == np.float32 else 700.0
 
 
-def _terms(minus_u: Array, e: Array, p: Array, L: Array, w: Array) -> Array | None:
+def _terms(minus_u: Array, e: Array, p: Array, L: Array, t: Array) -> Array | None:
     """Fill ``p`` and ``L``, turn ``e`` into q, clip ``minus_u`` (which ``e`` may be) and return what the clip took."""
     limit = _largest_minus_u(minus_u.dtype)
     clipped = None
@@ -46,20 +46,43 @@ def _terms(minus_u: Array, e: Array, p: Array, L: Array, w: Array) -> Array | No
         clipped = np.maximum(minus_u - limit, 0.0)
         np.minimum(minus_u, limit, out=minus_u)
     np.exp(minus_u, out=e)
-    np.add(e, 1.0, out=w)
-    np.divide(1.0, w, out=p)
+    terms_of(e, p, L, t)
+    return clipped
+
+
+def terms_of(e: Array, p: Array, L: Array, t: Array) -> None:
+    """From ``e = exp(-u)`` fill ``p`` and ``L`` and turn ``e`` into q, with ``t`` to write to."""
+    np.add(e, 1.0, out=t)
+    np.divide(1.0, t, out=p)
     if has_fast_log1p(e.dtype):
         np.log1p(e, out=L)
     else:
-        # log1p(e) as log(w) + (e - (w - 1))/w with w = fl(1 + e): the second term gives back what the rounding
-        # of w lost (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1). Within 2 ulp.
-        np.subtract(w, 1.0, out=L)
+        # log1p(e) as log(t) + (e - (t - 1))/t with t = fl(1 + e): the second term gives back what the rounding
+        # of t lost (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1). Within 2 ulp.
+        np.subtract(t, 1.0, out=L)
         np.subtract(e, L, out=L)
         np.multiply(L, p, out=L)
-        np.log(w, out=w)
-        np.add(L, w, out=L)
+        np.log(t, out=t)
+        np.add(L, t, out=L)
     np.multiply(e, p, out=e)
-    return clipped
+
+
+def first_derivative(q: Array, p: Array, L: Array, qg: Array, gamma: Gamma, out: Array) -> None:
+    """``abs(dFL/dz)`` to ``out``, from ``qg = alpha * q**gamma``. Turns ``L`` into ``gamma*L``."""
+    np.multiply(gamma, L, out=L)
+    np.multiply(L, p, out=out)
+    np.add(out, q, out=out)
+    np.multiply(out, qg, out=out)
+
+
+def second_derivative(q: Array, p: Array, L: Array, qg: Array, gamma: Gamma, G: Array, out: Array) -> None:
+    """``d2FL/dz2`` to ``out``, from ``L`` and ``G`` as `first_derivative` leaves them. Uses up ``L`` and ``qg``."""
+    np.subtract(1.0 + gamma, L, out=L)
+    np.multiply(L, q, out=L)
+    np.multiply(L, qg, out=L)
+    np.multiply(gamma, G, out=qg)
+    np.add(L, qg, out=L)
+    np.multiply(L, p, out=out)
 
 
 def loss(raw_prediction: Array, minus_s: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1) -> Array:
@@ -103,10 +126,7 @@ def _loss(
         # What the clip took from -u is what it took from L: there p = exp(u) to the last digit.
         loss += clipped * qg
     if gradient is not None:
-        np.multiply(gamma, L, out=L)
-        np.multiply(L, p, out=t)
-        np.add(t, q, out=t)
-        np.multiply(t, qg, out=t)
+        first_derivative(q, p, L, qg, gamma, out=t)
         np.multiply(t, minus_s, out=gradient)
 
 
@@ -126,65 +146,66 @@ def gradient_hessian(
     weight: Array | None,
     gamma: Gamma,
     *,
+    scale: float = 1.0,
+    hessian_factor: float = 1.0,
+    least: float = 0.0,
     out: tuple[Array, Array] | None = None,
-    finish: Callable[[Array, Array, Array], None] | None = None,
+    finish: Finish | None = None,
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
     """First and second derivative of each row's loss, (n,) both.
 
-    ``finish(gradient, hessian, free)`` may change each block in place while it is in the cache, with ``free`` to
-    write to. ``out`` may have a narrower dtype than ``minus_s``, in which everything is computed. ``spare``: see
-    `each_block`.
+    ``scale`` multiplies both, ``hessian_factor`` the second alone, which is then raised to ``least`` times the first's
+    absolute value at least. ``out`` may have a narrower dtype than ``minus_s``, in which everything is computed;
+    ``finish`` gets it. ``spare``: see `each_block`.
     """
     gradient, hessian = out if out is not None else (np.empty_like(minus_s), np.empty_like(minus_s))
-    direct = finish is None and gradient.dtype == hessian.dtype == minus_s.dtype
-
+    direct = gradient.dtype == hessian.dtype == minus_s.dtype
     is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
-        g, h = (gradient[rows], hessian[rows]) if direct else (scratch[5], scratch[4])
+        g, h = (gradient[rows], hessian[rows]) if direct else (scratch[5], scratch[3])
         z, s, w = raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop)
         if is_zero:
-            _cross_entropy(z, s, w, g, h, scratch)
+            _cross_entropy(z, s, w, scale, least / hessian_factor, g, h, scratch)
         else:
-            _focal(z, s, w, take_rows(gamma, start, stop), g, h, scratch)
+            _focal(z, s, w, take_rows(gamma, start, stop), scale, least / hessian_factor, g, h, scratch)
+        if hessian_factor != 1.0:
+            np.multiply(h, hessian_factor, out=h)
         if not direct:
-            if finish is not None:
-                finish(g, h, scratch[0])
             np.copyto(gradient[rows], g, casting="same_kind")
             np.copyto(hessian[rows], h, casting="same_kind")
+        if finish is not None:
+            finish(rows, gradient[rows], hessian[rows])
 
-    each_block(
-        run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads, spare=spare
-    )  # fmt: skip
+    each_block(run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads, spare=spare)
     return gradient, hessian
 
 
-def _focal(z: Array, s: Array, w: Array | None, gamma: Gamma, g: Array, h: Array, scratch: Array) -> None:
-    """Derivatives of a block to ``g`` and ``h``, which may be the last row of ``scratch`` and the one before it."""
+def _focal(
+    z: Array, s: Array, w: Array | None, gamma: Gamma, scale: float, least: float, g: Array, h: Array, scratch: Array
+) -> None:
+    """Derivatives of a block to ``g`` and ``h``, which may be row 5 and row 3 of ``scratch``."""
     minus_u, e, p, L, G, t = scratch
     np.multiply(s, z, out=minus_u)
     _terms(minus_u, e, p, L, t)
-    q = e
-    qg = minus_u
+    q, qg = e, minus_u
     _q_to_the_gamma(q, minus_u, L, w, gamma, out=qg)
-    np.multiply(gamma, L, out=L)
-    np.multiply(L, p, out=G)
-    np.add(G, q, out=G)
-    np.multiply(G, qg, out=G)
+    if scale != 1.0:
+        np.multiply(qg, scale, out=qg)
+    first_derivative(q, p, L, qg, gamma, out=G)
     np.multiply(G, s, out=g)
-    # L is gamma*L and G has its factor q**gamma.
-    np.subtract(1.0 + gamma, L, out=L)
-    np.multiply(L, q, out=L)
-    np.multiply(L, qg, out=L)
-    np.multiply(gamma, G, out=G)
-    np.add(L, G, out=L)
-    np.multiply(L, p, out=h)
+    second_derivative(q, p, L, qg, gamma, G, out=h)
+    if least:
+        np.multiply(G, least, out=G)
+        np.maximum(h, G, out=h)
 
 
-def _cross_entropy(z: Array, s: Array, w: Array | None, g: Array, h: Array, scratch: Array) -> None:
+def _cross_entropy(
+    z: Array, s: Array, w: Array | None, scale: float, least: float, g: Array, h: Array, scratch: Array
+) -> None:
     """`_focal` for ``gamma = 0``, q and p*q, without a logarithm."""
     minus_u, p, q = scratch[:3]
     np.multiply(s, z, out=minus_u)
@@ -195,6 +216,10 @@ def _cross_entropy(z: Array, s: Array, w: Array | None, g: Array, h: Array, scra
     np.multiply(q, p, out=q)
     if w is not None:
         np.multiply(q, w, out=q)
+    if scale != 1.0:
+        np.multiply(q, scale, out=q)
+    if least:
+        np.maximum(p, least, out=p)  # q is the gradient's absolute value
     np.multiply(q, p, out=h)
     np.multiply(q, s, out=g)
 

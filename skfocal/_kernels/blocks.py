@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Gamma: TypeAlias = float | Array
 """The focusing parameter of the true class: one number, or one number per row."""
+Finish: TypeAlias = Callable[[slice, Array, Array], None]
+"""``finish(rows, gradient, hessian)`` changes a block of results in place while it is in the cache."""
 
-BLOCK_ELEMENTS = 98_304
-"""Rows per block times classes. Smaller blocks pay for NumPy's call overhead and, on threads, wait for the interpreter
-lock; larger ones leave the cache: six float64 scratch rows of these are 4.7 MB. Measured from 4,096 to 250,000."""
-
-MIN_ROWS_PER_THREAD = 131_072
-"""With fewer rows, threads wait for each other more than they gain."""
+BLOCK_ELEMENTS = 131_072
+"""Rows per block times classes. Smaller blocks pay for NumPy's call overhead, some 50 calls of a microsecond each, and
+on threads wait for the interpreter lock; larger ones leave the cache: six float64 scratch rows of these are 6.3 MB.
+Measured from 4,096 to 400,000. Fewer than a block for each thread, and threads wait more than they gain."""
 
 
 def each_block(
@@ -27,7 +27,7 @@ def each_block(
     *,
     scratch_shape: tuple[int, ...],
     dtype: Any,
-    block_rows: int = BLOCK_ELEMENTS,
+    n_classes: int = 1,
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> None:
@@ -38,7 +38,11 @@ def each_block(
     a page fault every 4 KiB, which together take longer than an exponential of each number. Underflow is part of the
     formulas (``q**gamma`` of an easy row), so it never raises nor warns here, whatever ``numpy.seterr`` says.
     """
-    block_rows = max(1, min(block_rows, n_rows))
+    n_threads = max(1, min(n_threads, n_rows * n_classes // BLOCK_ELEMENTS))
+    n_blocks = -(-n_rows // max(256, BLOCK_ELEMENTS // n_classes))
+    # As many blocks for each thread, all of one size: the last to finish is waited for.
+    n_blocks = max(1, -(-n_blocks // n_threads) * n_threads)
+    block_rows = max(1, -(-n_rows // n_blocks))
     shape = (*scratch_shape, block_rows)
     starts = iter(range(0, n_rows, block_rows))
     turn = Lock()
@@ -56,7 +60,6 @@ def each_block(
         if spare is not None:
             spare.append(scratch)
 
-    n_threads = max(1, min(n_threads, n_rows // MIN_ROWS_PER_THREAD))
     if n_threads == 1:
         walk()
         return

@@ -1,20 +1,18 @@
 """Multiclass focal loss in the softmax of K scores. May import NumPy, ``blocks`` and ``binary`` only.
 
-With ``p_k`` the softmax probabilities, t the true class, ``q = 1 - p_t``, ``L = -log p_t`` and ``r = L/q``::
+Seen from the true class t the loss is binary: ``p_t = sigmoid(u)`` in the margin ``u = z_t - log(others)`` with
+``others`` the sum of ``exp(z_k)`` over k other than t. By u it has the derivatives of ``binary``; u has 1 by z_t and
+-r_k by z_k, where ``r_k = p_k/q`` is class k's share of q. With ``A = -dFL/du >= 0`` and ``H = d2FL/du2``::
 
-    FL               = alpha * q**gamma * L
-    w                = q**gamma * (1 + gamma*p_t*r)
-    v                = gamma * p_t * q**(gamma-1) * (2 - L + (gamma-1)*p_t*r)         = -dw / d(log p_t)
-    d_k              = p_k - [k==t],  d_t = -q
-    dFL/dz_k         = alpha * w * d_k
-    d2FL/dz_j dz_k   = alpha * (w * (p_k*[j==k] - p_j*p_k) + v * d_j * d_k)
+    dFL/dz_t        = -A                      d2FL/dz_t**2    = H
+    dFL/dz_k        = A * r_k                 d2FL/dz_k**2    = A * r_k*(1 - r_k) + H * r_k**2
+    d2FL/dz_t dz_k  = -H * r_k                d2FL/dz_j dz_k  = (H - A) * r_j*r_k
 
-``w`` is the focal gradient's ratio to that of cross-entropy. For ``gamma < 1`` v grows without bound as q tends to 0,
-but no ``abs(d_k)`` exceeds q: multiplied in turn, nothing overflows. Derived from Lin et al. 2017, eq. 5, by the chain
-rule.
+by the chain rule from Lin et al. 2017, eq. 5. It is ``alpha * w * (p_k - [k==t])`` with the ratio ``w = A/q`` to
+cross-entropy, and its Hessian, without a factor that grows without bound.
 
-``1 - p_k`` is the sum of the other probabilities, never a subtraction: for a class near 1 that would leave
-no correct digit. Scratch is class-major, (K, rows): one class at a time is contiguous.
+``1 - r_k`` is the sum of the other shares, never a subtraction where it matters: of a row that is surely wrong H is as
+small. Scratch is class-major, (K, rows): one class at a time is contiguous.
 
 Arguments, the same everywhere: ``raw_prediction`` (n, K) in any memory order; ``y`` (n,) class indices, intp;
 ``weight`` (n,) or None, alpha times sample weight; ``gamma`` a number >= 0 or one per row.
@@ -25,21 +23,28 @@ from typing import Any
 
 import numpy as np
 
-from skfocal._kernels.binary import log1p_gamma_p_r
-from skfocal._kernels.blocks import BLOCK_ELEMENTS, Array, Gamma, each_block, q_to_the_gamma, take_rows
+from skfocal._kernels.binary import first_derivative, log1p_gamma_p_r, second_derivative, terms_of
+from skfocal._kernels.blocks import Array, Finish, Gamma, each_block, q_to_the_gamma, take_rows
+
+SURELY_WRONG = 0.97
+"""Share ``r_k`` from which on ``1 - r_k`` is summed from the others; below, the subtraction loses five bits at most."""
 
 
 class _Block:
-    """A block of rows, its probabilities, and what the formulas share. Attributes carry the letters above."""
+    """A block of rows and what the formulas share. Attributes carry the letters above and those of ``binary``.
+
+    ``e`` (K, n) are the exponentials with 0 for the true class, whose formulas are others and put in at the end;
+    ``inv`` is the reciprocal of their sum, so that ``r_k = e_k * inv``.
+    """
 
     def __init__(self, raw_prediction: Array, y: Array, scratch: Array) -> None:
         n_rows, n_classes = raw_prediction.shape
         # Contiguous for the last, shorter block too: the true class is found by flat index, several times faster
         # than by a pair of indices.
-        large, small = scratch[: 3 * n_classes], scratch[3 * n_classes :, :n_rows]
-        flat = large.reshape(-1)[: 3 * n_classes * n_rows]
-        self.p, self.complement, self.d = flat.reshape(3, n_classes, n_rows)
-        self.p_t, self.q, self.L, self.w, self.v, self.t = small
+        large, small = scratch[: 2 * n_classes], scratch[2 * n_classes :, :n_rows]
+        flat = large.reshape(-1)[: 2 * n_classes * n_rows]
+        self.e, self.h = flat.reshape(2, n_classes, n_rows)
+        self.q, self.p, self.L, self.qg, self.A, self.H, self.inv, self.t = small
         self.z = raw_prediction
         self.at_true = y * n_rows
         self.at_true += np.arange(n_rows)
@@ -49,91 +54,138 @@ class _Block:
         # "clip" because "raise" would buffer the output; the indices are in range.
         np.take(a.reshape(-1), self.at_true, out=out, mode="clip")
 
-    def probabilities(self) -> None:
-        """Fill ``p`` (K, n), ``complement``, and of the true class ``p_t``, ``q`` and ``L``.
+    def exponentials(self, *, true_loss: bool) -> None:
+        """Fill ``e``, ``inv``, and of the true class ``q, p`` and ``L``, the last to all digits if asked.
 
-        ``complement`` is ``1 - p`` times the sum of exponentials, whose reciprocal is left in ``t``.
+        Leaves the others' sum of exponentials in ``A`` and the true class's in ``H``.
         """
-        e, complement, t, e_t, others = self.p, self.complement, self.t, self.p_t, self.q
-        n_classes = e.shape[0]
-        np.copyto(e, self.z.T)
-        np.max(e, axis=0, out=t)
-        np.subtract(e, t, out=e)
-        self.of_true_class(e, out=self.L)
+        e, t, others, e_t = self.e, self.t, self.A, self.H
+        z = self.z.T
+        if z.strides[1] != z.itemsize:
+            np.copyto(e, z)  # class by class in memory: the reduction below runs along it
+            z = e
+        np.max(z, axis=0, out=t)
+        np.subtract(z, t, out=e)
+        if true_loss:
+            self.of_true_class(e, out=self.qg)
         np.exp(e, out=e)
-        # The sum of all others, as what comes before plus what comes after: additions of positive numbers only.
-        np.copyto(complement[1], e[0])
-        for k in range(2, n_classes):
-            np.add(complement[k - 1], e[k - 1], out=complement[k])
-        np.copyto(t, e[-1])
-        for k in range(n_classes - 2, 0, -1):
-            np.add(complement[k], t, out=complement[k])
-            np.add(t, e[k], out=t)
-        np.copyto(complement[0], t)
-        np.add(t, e[0], out=t)
-        # t is the sum S of all. log S as in binary._terms: log(S) and what rounding took from S.
         self.of_true_class(e, out=e_t)
-        self.of_true_class(complement, out=others)
-        np.subtract(t, e_t, out=self.w)
-        np.subtract(others, self.w, out=self.w)
-        np.divide(self.w, t, out=self.w)
-        np.log(t, out=self.v)
-        np.add(self.v, self.w, out=self.v)
-        np.subtract(self.v, self.L, out=self.L)
-        np.divide(1.0, t, out=t)
-        np.multiply(e, t, out=e)
-        np.multiply(e_t, t, out=self.p_t)
-        np.multiply(others, t, out=self.q)
+        e.reshape(-1)[self.at_true] = 0.0
+        np.add.reduce(e, axis=0, out=others)
+        # others/e_t must stay finite, for K up to 1e8. Below, p_t changes no derivative by more than rounding.
+        smallest = 1e-30 if e.dtype == np.float32 else 1e-300
+        np.maximum(e_t, smallest, out=t)
+        np.divide(others, t, out=self.q)
+        terms_of(self.q, self.p, self.L, t)
+        if true_loss:
+            far = np.flatnonzero(e_t < smallest)
+            self.L[far] = np.log(others[far]) - self.qg[far]
+        # Where all others are 0 so are A and H: what stands in for their sum does not matter.
+        np.maximum(others, np.finfo(e.dtype).tiny, out=self.inv)
+        np.divide(1.0, self.inv, out=self.inv)
 
-    def loss(self, weight: Array | None, gamma: Gamma, out: Array) -> None:
-        q_to_the_gamma(self.q, None, gamma, out=self.w)
-        np.multiply(self.w, self.L, out=self.w)
+    def power_of_q(self, weight: Array | None, gamma: Gamma, scale: float = 1.0) -> None:
+        """``alpha * q**gamma`` to ``qg``."""
+        q_to_the_gamma(self.q, None, gamma, out=self.qg)
         if weight is not None:
-            np.multiply(self.w, weight, out=self.w)
-        np.copyto(out, self.w, casting="same_kind")
+            np.multiply(self.qg, weight, out=self.qg)
+        if scale != 1.0:
+            np.multiply(self.qg, scale, out=self.qg)
 
-    def gradient_weight(self, weight: Array | None, gamma: Gamma, *, with_v: bool) -> None:
-        """Fill ``w`` and, if asked, ``v``, alpha included in both, and ``complement`` with ``w * p_k * (1 - p_k)``.
+    def by_u(self, gamma: Gamma, *, second: bool = True) -> None:
+        """Fill ``A`` and, if asked, ``H``. Uses up ``L`` and ``qg``."""
+        first_derivative(self.q, self.p, self.L, self.qg, gamma, out=self.A)
+        if second:
+            second_derivative(self.q, self.p, self.L, self.qg, gamma, self.A, out=self.H)
 
-        Turns ``p`` into the residuals d.
+    def gradient(self) -> Array:
+        """(K, n). Turns ``e`` into it."""
+        np.multiply(self.A, self.inv, out=self.t)
+        np.multiply(self.e, self.t, out=self.e)
+        np.negative(self.A, out=self.t)
+        self.e.reshape(-1)[self.at_true] = self.t
+        return self.e
+
+    def hessian_diagonal(self, factor: float = 1.0, least: float = 0.0) -> Array:
+        """Times ``factor``, then raised to ``least`` times the gradient's absolute value unless that is 0, (K, n).
+
+        Uses up ``H``.
         """
-        p_t, q, L, w, v, t = self.p_t, self.q, self.L, self.w, self.v, self.t
-        if with_v:
-            np.multiply(self.complement, self.p, out=self.complement)
-            np.multiply(self.complement, t, out=self.complement)
-        q_to_the_gamma(q, None, gamma, out=w)
-        if weight is not None:
-            np.multiply(w, weight, out=w)
-        # With q = 0 goes w = 0, or gamma = 0: what stands in for q does not matter.
-        np.maximum(q, np.finfo(q.dtype).tiny, out=t)
-        if with_v:
-            np.divide(w, t, out=v)
-            np.multiply(v, p_t, out=v)
-            np.multiply(v, gamma, out=v)
-        np.divide(L, t, out=t)
-        np.multiply(p_t, t, out=t)
-        if with_v:
-            np.subtract(2.0, L, out=L)
-            np.multiply(gamma - 1.0, t, out=p_t)
-            np.add(L, p_t, out=L)
-            np.multiply(v, L, out=v)
-        np.multiply(gamma, t, out=t)
-        np.add(t, 1.0, out=t)
-        np.multiply(w, t, out=w)
-        if with_v:
-            np.multiply(self.complement, w, out=self.complement)
-        np.negative(q, out=t)
-        self.p.reshape(-1)[self.at_true] = t
+        e, h, A, H, inv, t = self.e, self.h, self.A, self.H, self.inv, self.t
+        if factor != 1.0:
+            A = np.multiply(A, factor, out=self.L)
+            np.multiply(H, factor, out=H)
+            least /= factor
+        at_wrong, of_wrong = self._surely_wrong(A, least)
+        # r_k * (A + r_k*(H - A)) as e_k * (A*inv + e_k * (H - A)*inv**2)
+        np.subtract(H, A, out=t)
+        np.multiply(t, inv, out=t)
+        np.multiply(t, inv, out=t)
+        np.multiply(e, t, out=h)
+        np.multiply(A, inv, out=t)
+        np.add(h, t, out=h)
+        if least:
+            np.multiply(t, least, out=t)
+            np.maximum(h, t, out=h)
+            np.multiply(A, least, out=t)
+            np.maximum(H, t, out=H)
+        np.multiply(h, e, out=h)
+        flat = h.reshape(-1)
+        flat[self.at_true] = H
+        flat[at_wrong] = of_wrong
+        return h
 
-    def gradient(self, out: Array) -> None:
-        """``w * d_k`` to ``out`` (K, n), which may be ``p`` itself."""
-        np.multiply(self.p, self.w, out=out)
+    def _surely_wrong(self, A: Array, least: float) -> tuple[Array, Array]:
+        """Flat indices of wrong classes near 1, and `hessian_diagonal` there, with ``1 - r_k`` as the others' sum."""
+        # With q > 0.75 and inv near 1 the highest score is another class's, whose e_k is 1 then.
+        rows = np.flatnonzero((self.inv > SURELY_WRONG) & (self.q > 0.75))
+        e, columns = self.e[:, rows], np.arange(rows.shape[0])
+        top = e.argmax(axis=0)
+        e[top, columns] = 0.0
+        r, A = self.inv[rows], A[rows]
+        h = A * (e.sum(axis=0) * r) + self.H[rows] * r
+        if least:
+            np.maximum(h, least * A, out=h)
+        return top * self.e.shape[1] + rows, h * r
 
-    def hessian_diagonal(self, out: Array) -> None:
-        """``w*p_k*(1-p_k) + v*d_k**2`` to ``out`` (K, n), which may be ``d`` itself."""
-        np.multiply(self.p, self.v, out=out)
-        np.multiply(out, self.p, out=out)
-        np.add(out, self.complement, out=out)
+    def cross_entropy(self, factor: float, least: float) -> tuple[Array, Array]:
+        """`gradient` and `hessian_diagonal` for ``gamma = 0``: ``p_k - [k==t]`` and ``p_k*(1 - p_k)``.
+
+        As boosters compute them: where scores are equal so are Hessians, whatever the true class, and so splits tie
+        where theirs do.
+        """
+        e, h, A, H, p, q, qg, t = self.e, self.h, self.A, self.H, self.p, self.q, self.qg, self.t
+        np.add(A, H, out=t)
+        np.divide(1.0, t, out=t)
+        np.multiply(H, t, out=p)
+        complement = np.subtract(1.0, p, out=self.L)
+        np.copyto(complement, q, where=q < 1.0 - SURELY_WRONG)
+        np.multiply(q, qg, out=A)
+        np.multiply(complement, p, out=H)
+        np.multiply(H, qg, out=H)
+        at_wrong, of_wrong = self._surely_wrong(A, 0.0)
+        np.multiply(e, t, out=e)
+        np.subtract(1.0, e, out=h)
+        np.multiply(h, e, out=h)
+        np.multiply(h, qg, out=h)
+        flat = h.reshape(-1)
+        flat[self.at_true] = H
+        flat[at_wrong] = of_wrong
+        np.multiply(e, qg, out=e)
+        e.reshape(-1)[self.at_true] = A
+        if factor != 1.0:
+            np.multiply(h, factor, out=h)
+        if least:
+            np.maximum(h, least * e, out=h)
+        np.negative(A, out=t)
+        e.reshape(-1)[self.at_true] = t
+        return e, h
+
+    def shares(self) -> Array:
+        """``r_k`` (K, n), -1 for the true class: minus the derivatives of u. Turns ``e`` into it."""
+        np.multiply(self.e, self.inv, out=self.e)
+        self.e.reshape(-1)[self.at_true] = -1.0
+        return self.e
 
 
 def _each_block(
@@ -142,21 +194,23 @@ def _each_block(
     y: Array,
     n_threads: int,
     spare: list[Array] | None = None,
+    *,
+    true_loss: bool = False,
 ) -> None:
     n_rows, n_classes = raw_prediction.shape
 
     def on_block(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
         block = _Block(raw_prediction[rows], y[rows], scratch)
-        block.probabilities()
+        block.exponentials(true_loss=true_loss)
         run(rows, block)
 
     each_block(
         on_block,
         n_rows,
-        scratch_shape=(3 * n_classes + 6,),
+        scratch_shape=(2 * n_classes + 8,),
         dtype=raw_prediction.dtype,
-        block_rows=max(256, 2 * BLOCK_ELEMENTS // n_classes),
+        n_classes=n_classes,
         n_threads=n_threads,
         spare=spare,
     )
@@ -177,9 +231,10 @@ def loss(raw_prediction: Array, y: Array, weight: Array | None, gamma: Gamma, *,
     out = np.empty(y.shape[0], dtype=raw_prediction.dtype)
 
     def run(rows: slice, block: _Block) -> None:
-        block.loss(_rows(weight, rows), _rows(gamma, rows), out[rows])
+        block.power_of_q(_rows(weight, rows), _rows(gamma, rows))
+        np.multiply(block.qg, block.L, out=out[rows])
 
-    _each_block(run, raw_prediction, y, n_threads)
+    _each_block(run, raw_prediction, y, n_threads, true_loss=True)
     return out
 
 
@@ -190,13 +245,13 @@ def loss_gradient(
     out, gradient = np.empty(y.shape[0], dtype=raw_prediction.dtype), np.empty_like(raw_prediction)
 
     def run(rows: slice, block: _Block) -> None:
-        w, g = _rows(weight, rows), _rows(gamma, rows)
-        block.loss(w, g, out[rows])
-        block.gradient_weight(w, g, with_v=False)
-        block.gradient(out=block.p)
-        _store(block.p, gradient[rows])
+        g = _rows(gamma, rows)
+        block.power_of_q(_rows(weight, rows), g)
+        np.multiply(block.qg, block.L, out=out[rows])
+        block.by_u(g, second=False)
+        _store(block.gradient(), gradient[rows])
 
-    _each_block(run, raw_prediction, y, n_threads)
+    _each_block(run, raw_prediction, y, n_threads, true_loss=True)
     return out, gradient
 
 
@@ -206,27 +261,34 @@ def gradient_hessian(
     weight: Array | None,
     gamma: Gamma,
     *,
+    scale: float = 1.0,
+    hessian_factor: float = 1.0,
+    least: float = 0.0,
     out: tuple[Array, Array] | None = None,
-    finish: Callable[[Array, Array, Array], None] | None = None,
+    finish: Finish | None = None,
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
     """Gradient and diagonal of the Hessian, (n, K) both, in the memory order of ``raw_prediction``.
 
-    ``finish(gradient, hessian, free)`` may change each block (K, rows) in place while it is in the cache, with ``free``
-    to write to. ``out`` may have a narrower dtype than ``raw_prediction``, in which everything is computed.
-    ``spare``: see `each_block`.
+    The other arguments are those of `binary.gradient_hessian`.
     """
     gradient, hessian = out if out is not None else (np.empty_like(raw_prediction), np.empty_like(raw_prediction))
+    is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
 
     def run(rows: slice, block: _Block) -> None:
-        block.gradient_weight(_rows(weight, rows), _rows(gamma, rows), with_v=True)
-        block.hessian_diagonal(out=block.d)
-        block.gradient(out=block.p)
+        g = _rows(gamma, rows)
+        block.power_of_q(_rows(weight, rows), g, scale)
+        if is_zero:
+            first, second = block.cross_entropy(hessian_factor, least)
+        else:
+            block.by_u(g)
+            second = block.hessian_diagonal(hessian_factor, least)
+            first = block.gradient()
+        _store(first, gradient[rows])
+        _store(second, hessian[rows])
         if finish is not None:
-            finish(block.p, block.d, block.complement)
-        _store(block.p, gradient[rows])
-        _store(block.d, hessian[rows])
+            finish(rows, gradient[rows], hessian[rows])
 
     _each_block(run, raw_prediction, y, n_threads, spare)
     return gradient, hessian
@@ -238,12 +300,15 @@ def hessian_matrix(raw_prediction: Array, y: Array, weight: Array | None, gamma:
     out = np.empty((*raw_prediction.shape, n_classes), dtype=raw_prediction.dtype)
 
     def run(rows: slice, block: _Block) -> None:
-        p = block.p.copy()
-        block.gradient_weight(_rows(weight, rows), _rows(gamma, rows), with_v=True)
-        d, w, v = block.p, block.w, block.v
+        g, true = _rows(gamma, rows), y[rows]
+        block.power_of_q(_rows(weight, rows), g)
+        block.by_u(g)
+        A, H = block.A, block.H.copy()
+        h, r = block.hessian_diagonal(), block.shares()
         for j in range(n_classes):
             for k in range(n_classes):
-                out[rows, j, k] = (block.complement[k] if j == k else -w * p[j] * p[k]) + v * d[j] * d[k]
+                both_other = (true != j) & (true != k)
+                out[rows, j, k] = h[k] if j == k else (H - A * both_other) * r[j] * r[k]
 
     _each_block(run, raw_prediction, y, 1)
     return out
@@ -256,14 +321,22 @@ def hessian_product(
     out = np.empty_like(raw_prediction)
 
     def run(rows: slice, block: _Block) -> None:
-        p = block.p.copy()
-        block.gradient_weight(_rows(weight, rows), _rows(gamma, rows), with_v=True)
+        g = _rows(gamma, rows)
+        block.power_of_q(_rows(weight, rows), g)
+        block.by_u(g)
+        A, H, r, h = block.A, block.H, block.shares(), block.h
         x = np.ascontiguousarray(direction[rows].T)
-        d, w, v = block.p, block.w, block.v
-        # w * (p_k*x_k - p_k * sum_j p_j*x_j) + v * d_k * sum_j d_j*x_j
-        along_p = (p * x).sum(axis=0)
-        along_d = (d * x).sum(axis=0)
-        np.copyto(out[rows].T, w * p * (x - along_p) + v * along_d * d)
+        # Of the true class H * s with s = sum_k r_k*x_k, its own r being -1; of the others, with their own sum s',
+        # H * r_k*s + A * r_k*(x_k - s').
+        np.multiply(r, x, out=h)
+        s = h.sum(axis=0)
+        block.of_true_class(x, out=block.t)
+        np.subtract(x, s + block.t, out=x)
+        np.multiply(x, A, out=x)
+        x.reshape(-1)[block.at_true] = 0.0
+        np.add(x, H * s, out=x)
+        np.multiply(x, r, out=x)
+        np.copyto(out[rows].T, x)
 
     _each_block(run, raw_prediction, y, n_threads)
     return out
@@ -314,6 +387,6 @@ def log_posterior(raw_prediction: Array, gamma: Array, log_alpha: Array | None) 
         n_rows,
         scratch_shape=(5 * n_classes,),
         dtype=raw_prediction.dtype,
-        block_rows=max(256, BLOCK_ELEMENTS // n_classes),
+        n_classes=n_classes,
     )
     return out
