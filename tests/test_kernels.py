@@ -321,6 +321,17 @@ def test_finish_changes_each_block_of_results(dtype):
     assert (seen == 2).all()
 
 
+@pytest.mark.parametrize(("dtype", "gap"), [(np.float32, 85.0), (np.float64, 705.0)])
+@pytest.mark.parametrize("gamma", [0.0, 0.01, 0.5])
+def test_heavy_rows_that_are_surely_right_do_not_overflow(dtype, gap, gamma):
+    Z = np.array([[gap, 0.0, -0.5], [gap, 0.0, -gap], [2 * gap, 0.0, 0.0]], dtype=dtype)
+    y, w = np.zeros(3, dtype=np.intp), np.full(3, 1e6, dtype=dtype)
+    g, h = softmax.gradient_hessian(Z, y, w, gamma)
+    assert np.isfinite(g).all()
+    assert np.isfinite(h).all()
+    assert (np.abs(g) <= 1e6 * np.exp(-0.9 * gap)).all()
+
+
 def test_threads_and_blocks_change_nothing():
     n = 3 * BLOCK_ELEMENTS + 17
     rng = np.random.default_rng(2)

@@ -33,8 +33,7 @@ SURELY_WRONG = 0.97
 class _Block:
     """A block of rows and what the formulas share. Attributes carry the letters above and those of ``binary``.
 
-    ``e`` (K, n) are the exponentials with 0 for the true class, whose formulas are others and put in at the end;
-    ``inv`` is the reciprocal of their sum, so that ``r_k = e_k * inv``.
+    ``e`` (K, n) are first the exponentials, with 0 for the true class, whose formulas are others and put in at the end.
     """
 
     def __init__(self, raw_prediction: Array, y: Array, scratch: Array) -> None:
@@ -55,9 +54,9 @@ class _Block:
         np.take(a.reshape(-1), self.at_true, out=out, mode="clip")
 
     def exponentials(self, *, true_loss: bool) -> None:
-        """Fill ``e``, ``inv``, and of the true class ``q, p`` and ``L``, the last to all digits if asked.
+        """Fill ``e``, and of the true class ``q, p`` and ``L``, the last to all digits if asked.
 
-        Leaves the others' sum of exponentials in ``A`` and the true class's in ``H``.
+        Leaves the others' sum of exponentials in ``A``, its reciprocal in ``inv`` and the true class's in ``H``.
         """
         e, t, others, e_t = self.e, self.t, self.A, self.H
         z = self.z.T
@@ -93,97 +92,87 @@ class _Block:
             np.multiply(self.qg, scale, out=self.qg)
 
     def by_u(self, gamma: Gamma, *, second: bool = True) -> None:
-        """Fill ``A`` and, if asked, ``H``. Uses up ``L`` and ``qg``."""
+        """Turn ``e`` into the shares ``r_k``, fill ``A`` and, if asked, ``H``. Uses up ``L`` and ``qg``."""
+        np.multiply(self.e, self.inv, out=self.e)
         first_derivative(self.q, self.p, self.L, self.qg, gamma, out=self.A)
         if second:
             second_derivative(self.q, self.p, self.L, self.qg, gamma, self.A, out=self.H)
 
     def gradient(self) -> Array:
-        """(K, n). Turns ``e`` into it."""
-        np.multiply(self.A, self.inv, out=self.t)
-        np.multiply(self.e, self.t, out=self.e)
+        """After `by_u`, (K, n). Turns the shares into it."""
+        r = self.e
+        np.multiply(r, self.A, out=r)
         np.negative(self.A, out=self.t)
-        self.e.reshape(-1)[self.at_true] = self.t
-        return self.e
+        r.reshape(-1)[self.at_true] = self.t
+        return r
 
     def hessian_diagonal(self, factor: float = 1.0, least: float = 0.0) -> Array:
-        """Times ``factor``, then raised to ``least`` times the gradient's absolute value unless that is 0, (K, n).
-
-        Uses up ``H``.
-        """
-        e, h, A, H, inv, t = self.e, self.h, self.A, self.H, self.inv, self.t
+        """After `by_u`, times ``factor``, at least ``least`` times the gradient's size, (K, n). Uses up ``H``."""
+        r, h, A, H, t = self.e, self.h, self.A, self.H, self.t
         if factor != 1.0:
             A = np.multiply(A, factor, out=self.L)
             np.multiply(H, factor, out=H)
             least /= factor
-        at_wrong, of_wrong = self._surely_wrong(A, least)
-        # r_k * (A + r_k*(H - A)) as e_k * (A*inv + e_k * (H - A)*inv**2)
+        rows, at_wrong, r_wrong, rest = self._surely_wrong()
+        of_wrong = A[rows] * rest + H[rows] * r_wrong
+        # r_k * (A + r_k*(H - A))
         np.subtract(H, A, out=t)
-        np.multiply(t, inv, out=t)
-        np.multiply(t, inv, out=t)
-        np.multiply(e, t, out=h)
-        np.multiply(A, inv, out=t)
-        np.add(h, t, out=h)
+        np.multiply(r, t, out=h)
+        np.add(h, A, out=h)
         if least:
-            np.multiply(t, least, out=t)
-            np.maximum(h, t, out=h)
             np.multiply(A, least, out=t)
+            np.maximum(h, t, out=h)
             np.maximum(H, t, out=H)
-        np.multiply(h, e, out=h)
+            np.maximum(of_wrong, t[rows], out=of_wrong)
+        np.multiply(h, r, out=h)
         flat = h.reshape(-1)
         flat[self.at_true] = H
-        flat[at_wrong] = of_wrong
+        flat[at_wrong] = of_wrong * r_wrong
         return h
 
-    def _surely_wrong(self, A: Array, least: float) -> tuple[Array, Array]:
-        """Flat indices of wrong classes near 1, and `hessian_diagonal` there, with ``1 - r_k`` as the others' sum."""
-        # With q > 0.75 and inv near 1 the highest score is another class's, whose e_k is 1 then.
-        rows = np.flatnonzero((self.inv > SURELY_WRONG) & (self.q > 0.75))
-        e, columns = self.e[:, rows], np.arange(rows.shape[0])
-        top = e.argmax(axis=0)
-        e[top, columns] = 0.0
-        r, A = self.inv[rows], A[rows]
-        h = A * (e.sum(axis=0) * r) + self.H[rows] * r
-        if least:
-            np.maximum(h, least * A, out=h)
-        return top * self.e.shape[1] + rows, h * r
-
     def cross_entropy(self, factor: float, least: float) -> tuple[Array, Array]:
-        """`gradient` and `hessian_diagonal` for ``gamma = 0``: ``p_k - [k==t]`` and ``p_k*(1 - p_k)``.
+        """Gradient and Hessian for ``gamma = 0``: ``p_k - [k==t]`` and ``p_k*(1 - p_k)``. In place of `by_u`.
 
         As boosters compute them: where scores are equal so are Hessians, whatever the true class, and so splits tie
         where theirs do.
         """
-        e, h, A, H, p, q, qg, t = self.e, self.h, self.A, self.H, self.p, self.q, self.qg, self.t
+        p, h, A, H, p_t, q, qg, t = self.e, self.h, self.A, self.H, self.p, self.q, self.qg, self.t
         np.add(A, H, out=t)
         np.divide(1.0, t, out=t)
-        np.multiply(H, t, out=p)
-        complement = np.subtract(1.0, p, out=self.L)
+        np.multiply(p, t, out=p)
+        np.multiply(H, t, out=p_t)
+        complement = np.subtract(1.0, p_t, out=self.L)
         np.copyto(complement, q, where=q < 1.0 - SURELY_WRONG)
-        np.multiply(q, qg, out=A)
-        np.multiply(complement, p, out=H)
-        np.multiply(H, qg, out=H)
-        at_wrong, of_wrong = self._surely_wrong(A, 0.0)
-        np.multiply(e, t, out=e)
-        np.subtract(1.0, e, out=h)
-        np.multiply(h, e, out=h)
-        np.multiply(h, qg, out=h)
+        np.multiply(complement, p_t, out=H)
+        np.subtract(1.0, p, out=h)
+        np.multiply(h, p, out=h)
+        rows, at_wrong, p_wrong, rest = self._surely_wrong()
         flat = h.reshape(-1)
         flat[self.at_true] = H
-        flat[at_wrong] = of_wrong
-        np.multiply(e, qg, out=e)
-        e.reshape(-1)[self.at_true] = A
-        if factor != 1.0:
-            np.multiply(h, factor, out=h)
+        flat[at_wrong] = (rest + p_t[rows]) * p_wrong
+        p.reshape(-1)[self.at_true] = q
+        np.multiply(p, qg, out=p)
+        np.multiply(qg, factor, out=t)
+        np.multiply(h, t, out=h)
         if least:
-            np.maximum(h, least * e, out=h)
-        np.negative(A, out=t)
-        e.reshape(-1)[self.at_true] = t
-        return e, h
+            np.maximum(h, least * p, out=h)
+        np.multiply(q, qg, out=A)
+        np.negative(A, out=A)
+        p.reshape(-1)[self.at_true] = A
+        return p, h
+
+    def _surely_wrong(self) -> tuple[Array, Array, Array, Array]:
+        """Rows with a wrong class near 1, that class's flat index, its ``e`` and the sum of the others' but for t's."""
+        # With q > 0.75 and inv near 1 the highest score is another class's, whose exponential is 1 then.
+        rows = np.flatnonzero((self.inv > SURELY_WRONG) & (self.q > 0.75))
+        e, columns = self.e[:, rows], np.arange(rows.shape[0])
+        top = e.argmax(axis=0)
+        of_top = e[top, columns]
+        e[top, columns] = 0.0
+        return rows, top * self.e.shape[1] + rows, of_top, e.sum(axis=0)
 
     def shares(self) -> Array:
-        """``r_k`` (K, n), -1 for the true class: minus the derivatives of u. Turns ``e`` into it."""
-        np.multiply(self.e, self.inv, out=self.e)
+        """After `by_u`: ``r_k`` (K, n), -1 for the true class, that is minus the derivatives of u."""
         self.e.reshape(-1)[self.at_true] = -1.0
         return self.e
 
