@@ -53,7 +53,7 @@ def native_lightgbm(n, n_jobs):
         parameters = {"objective": objective, "verbosity": -1, "num_threads": n_jobs}
         lgb.train(parameters, lgb.Dataset(X, y), 50)
 
-    return partial(train, FocalObjective(2.0, n_threads=n_jobs)), partial(train, "binary")
+    return partial(train, FocalObjective(2.0)), partial(train, "binary")
 
 
 def predictions(focal, parent, n, **parameters):
