@@ -240,7 +240,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         if self.verbose:
             keywords["callback"] = _Printer(self.solver)
         # trust-krylov multiplies memory that it has not filled yet by 0 before it writes there (scipy up to 1.18): the
-        # result is right, but NaN in that memory would warn.
+        # result is right, but what chance left in that memory, NaN or a number near the largest, would warn.
         whitens = self.solver == "lbfgs" and objective.can_be_whitened
         n_iter = 0
         while True:
@@ -250,7 +250,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
                 options["maxiter"] = min(
                     max(WHITEN_EVERY * objective.n_scores, objective.n_features // 10), self.max_iter - n_iter
                 )
-            with np.errstate(invalid="ignore" if method == "trust-krylov" else None):
+            unfilled = {"invalid": "ignore", "over": "ignore"} if method == "trust-krylov" else {}
+            with np.errstate(**unfilled):
                 result = optimize.minimize(
                     objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords
                 )
