@@ -250,8 +250,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
                 options["maxiter"] = min(
                     max(WHITEN_EVERY * objective.n_scores, objective.n_features // 10), self.max_iter - n_iter
                 )
-            unfilled = {"invalid": "ignore", "over": "ignore"} if method == "trust-krylov" else {}
-            with np.errstate(**unfilled):
+            unfilled: Any = "ignore" if method == "trust-krylov" else None
+            with np.errstate(invalid=unfilled, over=unfilled):
                 result = optimize.minimize(
                     objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords
                 )
