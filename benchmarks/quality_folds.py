@@ -64,6 +64,18 @@ def macro_average_precision(y, proba):
     return np.mean([average_precision_score(y == k, proba[:, k]) for k in np.unique(y)])
 
 
+def decision_at_tuned_threshold(estimator, X, y, X_test):
+    """Of two classes, the threshold with the best macro F1 on inner folds; None if there is none to choose."""
+    search = TunedThresholdClassifierCV(estimator, scoring="f1_macro", cv=3, random_state=0)
+    try:
+        return search.fit(X, y).predict(X_test)
+    except ValueError as error:
+        # Of a dozen rows of the rare class an inner fold may have too few for a single split.
+        if "constant predictions" not in str(error):
+            raise
+        return None
+
+
 def run(path, model, repeat, fold, train, test, limits):
     """One line of the result: one model, trained on one fold."""
     warnings.simplefilter("ignore")
@@ -87,10 +99,8 @@ def run(path, model, repeat, fold, train, test, limits):
     one_hot = np.eye(n_classes)[truth]
     tuned = np.nan
     if n_classes == 2 and spec.tune_threshold:
-        search = TunedThresholdClassifierCV(spec.make(2), scoring="f1_macro", cv=3, random_state=0).fit(
-            X[train], y_train
-        )
-        tuned = f1_score(truth, search.predict(X[test]), average="macro")
+        at_tuned = decision_at_tuned_threshold(spec.make(2), X[train], y_train, X[test])
+        tuned = f1_score(truth, decision if at_tuned is None else at_tuned, average="macro")
     return {
         "data_set": path.name.split(".")[0], "model": model, "repeat": repeat, "fold": fold, "family": spec.family,
         "rows": len(y), "classes": n_classes, "minority": round(np.bincount(y).min() / len(y), 6),

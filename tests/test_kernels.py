@@ -9,12 +9,24 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax as scipy_softmax
 
+from skfocal import _kernels
 from skfocal._kernels import binary, softmax
 from skfocal._kernels.blocks import BLOCK_ELEMENTS
 
 GAMMAS = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 MARGINS = (-700.0, -300.0, -80.0, -40.5, -20.0, -7.3, -2.8, -1.0, -0.1, 0.0, 1e-8, 0.1, 0.7, 1.0, 2.5, 7.3)
 MARGINS += (17.0, 36.7, 40.0, 80.0, 300.0, 700.0)
+
+
+@pytest.fixture(params=["C", "NumPy", "NumPy without log1p"], autouse=True)
+def code(request, monkeypatch):
+    """Every test is of the kernels in C, and of those in NumPy with either way to a logarithm."""
+    if request.param != "C":
+        monkeypatch.setattr(_kernels, "compiled", None)
+        monkeypatch.setattr(binary, "has_fast_log1p", lambda dtype: request.param == "NumPy")
+    elif _kernels.compiled is None:
+        pytest.skip("skfocal is without its compiled kernels here")
+    return request.param
 
 
 @cache
@@ -50,9 +62,7 @@ def relative_errors(values, exact, scales, dtype):
 
 @pytest.mark.parametrize("gamma", GAMMAS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("has_fast_log1p", [True, False])  # this machine's way, and that of others
-def test_binary_equals_80_digits(gamma, dtype, has_fast_log1p, monkeypatch):
-    monkeypatch.setattr(binary, "has_fast_log1p", lambda dtype: has_fast_log1p)
+def test_binary_equals_80_digits(gamma, dtype):
     margins = [u for u in MARGINS if dtype is np.float64 or abs(u) <= 80]
     u = np.array(margins, dtype=dtype)
     exact = [exact_binary(float(x), gamma) for x in u]
@@ -77,6 +87,11 @@ def test_binary_equals_80_digits(gamma, dtype, has_fast_log1p, monkeypatch):
 
 def exact_softmax(z, t, gamma, dps=80):
     """Loss, gradient and Hessian of one row from the definition, by differences at high precision."""
+    return _exact_softmax(tuple(float(x) for x in z), int(t), gamma, dps)
+
+
+@cache
+def _exact_softmax(z, t, gamma, dps):
     n = len(z)
     with mpmath.workdps(dps + 700):
         z, gamma = [mpmath.mpf(float(x)) for x in z], mpmath.mpf(gamma)
@@ -346,3 +361,32 @@ def test_threads_and_blocks_change_nothing():
     fortran = softmax.gradient_hessian(np.asfortranarray(Z), y, None, 1.5)
     assert_array_equal(one, fortran)
     assert fortran[0].flags.f_contiguous
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_exponential_and_logarithm_are_right_to_the_last_digits(dtype):
+    # Where gamma is 0 nothing else is computed: -dFL/du = 1/(1 + e**u), loss = log(1 + e**-u), of u = (-s)*(-z).
+    rng = np.random.default_rng(7)
+    largest = 700.0 if dtype is np.float64 else 80.0
+    u = np.concatenate([rng.uniform(-40, 40, 400), rng.uniform(-largest, largest, 100), 10 ** rng.uniform(-9, 0, 100)])
+    u = u.astype(dtype)
+    loss, gradient = binary.loss_gradient(u, np.full_like(u, -1), None, 0.0)
+    with mpmath.workdps(400):
+        exact = [mpmath.exp(-mpmath.mpf(float(x))) for x in u]
+        exact_loss = np.array([float(mpmath.log1p(e)) for e in exact])
+        exact_slope = np.array([float(e / (1 + e)) for e in exact])
+    eps = np.finfo(dtype).eps
+    assert_allclose(loss, exact_loss, rtol=3 * eps, atol=0)
+    assert_allclose(-gradient, exact_slope, rtol=3 * eps, atol=0)
+
+
+def test_nan_stays_nan_in_its_row():
+    z, s = np.array([0.3, np.nan, -2.0]), np.ones(3)
+    Z, y = np.array([[0.3, 1.0], [0.0, np.nan], [np.nan, 0.0], [1.0, 2.0]]), np.array([0, 1, 1, 0])
+    for dtype in (np.float64, np.float32):
+        for gamma in (0.0, 1.3):
+            for a in binary.loss_gradient(z.astype(dtype), s.astype(dtype), None, gamma):
+                assert_array_equal(np.isnan(a), [False, True, False])
+            loss, g = softmax.loss_gradient(Z.astype(dtype), y, None, gamma)
+            assert_array_equal(np.isnan(loss), [False, True, True, False])
+            assert_array_equal(np.isnan(g).any(axis=1), [False, True, True, False])

@@ -1,4 +1,4 @@
-"""Binary focal loss in the signed margin ``u = s*z``. May import NumPy and ``blocks`` only.
+"""Binary focal loss in the signed margin ``u = s*z``. May import NumPy, ``blocks`` and ``compiled`` only.
 
 The letters are those of Lin et al. 2017, `Focal Loss for Dense Object Detection
 <https://arxiv.org/abs/1708.02002>`_, appendices A and B: ``p = sigmoid(u)`` is the probability of the true
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from skfocal import _kernels
 from skfocal._kernels.blocks import (
     Array,
     Finish,
@@ -30,6 +31,10 @@ from skfocal._kernels.blocks import (
     q_to_the_gamma,
     take_rows,
 )
+
+
+def _scratch() -> tuple[int]:
+    return (6,) if _kernels.compiled is None else (0,)
 
 
 def _largest_minus_u(dtype: Any) -> float:
@@ -94,7 +99,7 @@ def loss(raw_prediction: Array, minus_s: Array, weight: Array | None, gamma: Gam
         _loss(raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop),
               out[rows], None, scratch)  # fmt: skip
 
-    each_block(run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads)
+    each_block(run, minus_s.shape[0], scratch_shape=_scratch(), dtype=minus_s.dtype, n_threads=n_threads)
     return out
 
 
@@ -109,13 +114,16 @@ def loss_gradient(
         _loss(raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop),
               out[rows], gradient[rows], scratch)  # fmt: skip
 
-    each_block(run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads)
+    each_block(run, minus_s.shape[0], scratch_shape=_scratch(), dtype=minus_s.dtype, n_threads=n_threads)
     return out, gradient
 
 
 def _loss(
     z: Array, minus_s: Array, weight: Array | None, gamma: Gamma, loss: Array, gradient: Array | None, scratch: Array
 ) -> None:
+    if _kernels.compiled is not None:
+        _kernels.compiled.binary(z, minus_s, weight, gamma, 1.0, 1.0, 0.0, loss, gradient, None)
+        return
     minus_u, e, p, L, qg, t = scratch
     np.multiply(minus_s, z, out=minus_u)
     clipped = _terms(minus_u, e, p, L, t)
@@ -161,27 +169,46 @@ def gradient_hessian(
     ``finish`` gets it. ``spare``: see `each_block`.
     """
     gradient, hessian = out if out is not None else (np.empty_like(minus_s), np.empty_like(minus_s))
-    direct = gradient.dtype == hessian.dtype == minus_s.dtype
-    is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
-        g, h = (gradient[rows], hessian[rows]) if direct else (scratch[5], scratch[3])
-        z, s, w = raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop)
-        if is_zero:
-            _cross_entropy(z, s, w, scale, least / hessian_factor, g, h, scratch)
+        z, s, w, c = raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop)
+        if _kernels.compiled is not None:
+            parts = gradient[rows], hessian[rows]
+            _kernels.compiled.binary(z, s, w, c, scale, hessian_factor, least, None, *parts)
         else:
-            _focal(z, s, w, take_rows(gamma, start, stop), scale, least / hessian_factor, g, h, scratch)
-        if hessian_factor != 1.0:
-            np.multiply(h, hessian_factor, out=h)
-        if not direct:
-            np.copyto(gradient[rows], g, casting="same_kind")
-            np.copyto(hessian[rows], h, casting="same_kind")
+            _gradient_hessian(z, s, w, c, scale, hessian_factor, least, gradient[rows], hessian[rows], scratch)
         if finish is not None:
             finish(rows, gradient[rows], hessian[rows])
 
-    each_block(run, minus_s.shape[0], scratch_shape=(6,), dtype=minus_s.dtype, n_threads=n_threads, spare=spare)
+    each_block(run, minus_s.shape[0], scratch_shape=_scratch(), dtype=minus_s.dtype, n_threads=n_threads, spare=spare)
     return gradient, hessian
+
+
+def _gradient_hessian(
+    z: Array,
+    minus_s: Array,
+    weight: Array | None,
+    gamma: Gamma,
+    scale: float,
+    hessian_factor: float,
+    least: float,
+    gradient: Array,
+    hessian: Array,
+    scratch: Array,
+) -> None:
+    direct = gradient.dtype == hessian.dtype == minus_s.dtype
+    g, h = (gradient, hessian) if direct else (scratch[5], scratch[3])
+    is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
+    if is_zero:
+        _cross_entropy(z, minus_s, weight, scale, least / hessian_factor, g, h, scratch)
+    else:
+        _focal(z, minus_s, weight, gamma, scale, least / hessian_factor, g, h, scratch)
+    if hessian_factor != 1.0:
+        np.multiply(h, hessian_factor, out=h)
+    if not direct:
+        np.copyto(gradient, g, casting="same_kind")
+        np.copyto(hessian, h, casting="same_kind")
 
 
 def _focal(

@@ -1,4 +1,4 @@
-"""Multiclass focal loss in the softmax of K scores. May import NumPy, ``blocks`` and ``binary`` only.
+"""Multiclass focal loss in the softmax of K scores. May import NumPy, ``blocks``, ``binary`` and ``compiled`` only.
 
 Seen from the true class t the loss is binary: ``p_t = sigmoid(u)`` in the margin ``u = z_t - log(others)`` with
 ``others`` the sum of ``exp(z_k)`` over k other than t. By u it has the derivatives of ``binary``; u has 1 by z_t and
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from skfocal import _kernels
 from skfocal._kernels.binary import first_derivative, log1p_gamma_p_r, second_derivative, terms_of
 from skfocal._kernels.blocks import Array, Finish, Gamma, each_block, q_to_the_gamma, take_rows
 
@@ -205,6 +206,36 @@ def _each_block(
     )
 
 
+def _each_compiled_block(
+    raw_prediction: Array,
+    y: Array,
+    weight: Array | None,
+    gamma: Gamma,
+    n_threads: int,
+    *,
+    scale: float = 1.0,
+    hessian_factor: float = 1.0,
+    least: float = 0.0,
+    loss: Array | None = None,
+    gradient: Array | None = None,
+    hessian: Array | None = None,
+    finish: Finish | None = None,
+) -> None:
+    assert _kernels.compiled is not None
+    fill = _kernels.compiled.softmax
+
+    def run(start: int, stop: int, scratch: Array) -> None:
+        rows = slice(start, stop)
+        data = raw_prediction[rows], y[rows], _rows(weight, rows), _rows(gamma, rows)
+        results = (None if a is None else a[rows] for a in (loss, gradient, hessian))
+        fill(*data, scale, hessian_factor, least, *results)
+        if finish is not None and gradient is not None and hessian is not None:
+            finish(rows, gradient[rows], hessian[rows])
+
+    n_rows, n_classes = raw_prediction.shape
+    each_block(run, n_rows, scratch_shape=(0,), dtype=raw_prediction.dtype, n_classes=n_classes, n_threads=n_threads)
+
+
 def _store(a: Array, out: Array) -> None:
     """Class-major ``a`` (K, n) to ``out`` (n, K). Class by class: NumPy's own order would be K short strides a row."""
     for k in range(a.shape[0]):
@@ -218,6 +249,9 @@ def _rows(per_row: Any, rows: slice) -> Any:
 def loss(raw_prediction: Array, y: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1) -> Array:
     """Focal loss of each row, (n,)."""
     out = np.empty(y.shape[0], dtype=raw_prediction.dtype)
+    if _kernels.compiled is not None:
+        _each_compiled_block(raw_prediction, y, weight, gamma, n_threads, loss=out)
+        return out
 
     def run(rows: slice, block: _Block) -> None:
         block.power_of_q(_rows(weight, rows), _rows(gamma, rows))
@@ -232,6 +266,9 @@ def loss_gradient(
 ) -> tuple[Array, Array]:
     """Focal loss (n,) and gradient (n, K), the latter in the memory order of ``raw_prediction``."""
     out, gradient = np.empty(y.shape[0], dtype=raw_prediction.dtype), np.empty_like(raw_prediction)
+    if _kernels.compiled is not None:
+        _each_compiled_block(raw_prediction, y, weight, gamma, n_threads, loss=out, gradient=gradient)
+        return out, gradient
 
     def run(rows: slice, block: _Block) -> None:
         g = _rows(gamma, rows)
@@ -263,6 +300,12 @@ def gradient_hessian(
     The other arguments are those of `binary.gradient_hessian`.
     """
     gradient, hessian = out if out is not None else (np.empty_like(raw_prediction), np.empty_like(raw_prediction))
+    if _kernels.compiled is not None:
+        _each_compiled_block(
+            raw_prediction, y, weight, gamma, n_threads,
+            scale=scale, hessian_factor=hessian_factor, least=least, gradient=gradient, hessian=hessian, finish=finish,
+        )  # fmt: skip
+        return gradient, hessian
     is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
 
     def run(rows: slice, block: _Block) -> None:

@@ -1,0 +1,305 @@
+/* The kernels in the number type T, with its integers I and U and its constants, all defined by _compiled.c.
+ *
+ * Letters and formulas are those of binary.py and softmax.py. Loops run over rows, without a branch or a call that is not
+ * inlined, so that they become vector instructions. NaN stays NaN: of two numbers the first is kept unless the second is
+ * certainly the one.
+ */
+
+static inline T NAME(exp_)(T x) /* exp(x), -LARGEST <= x <= 0, to an ulp */
+{
+    T rounded = x * (T)1.4426950408889634 + ROUNDER, n = rounded - ROUNDER, power;
+    I bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    bits = (I)((U)bits << MANTISSA_BITS) + ((I)(BIAS + RAISED) << MANTISSA_BITS);
+    memcpy(&power, &bits, sizeof power);
+    T r = (x - n * LOG2_HIGH) - n * LOG2_LOW;
+    return (1 + (r + r * r * EXP_POLYNOMIAL(r))) * power * ((T)1 / ((int64_t)1 << RAISED));
+}
+
+static inline T NAME(twice_atanh)(T s) /* log((1+s)/(1-s)) for abs(s) <= 1/3; log1p(a) for s = a/(2+a) */
+{
+    T t = s * s;
+    return 2 * s + 2 * s * t * ATANH_POLYNOMIAL(t);
+}
+
+static inline T NAME(log_)(T x) /* log(x) of a normal number > 0 */
+{
+    I bits, one = (I)BIAS << MANTISSA_BITS, exponent_of_whole = (I)(BIAS + MANTISSA_BITS) << MANTISSA_BITS, m_bits, k_bits;
+    memcpy(&bits, &x, sizeof bits);
+    m_bits = (bits & (((I)1 << MANTISSA_BITS) - 1)) | one;
+    k_bits = (I)((U)bits >> MANTISSA_BITS) | exponent_of_whole;
+    T m, k;
+    memcpy(&m, &m_bits, sizeof m);
+    memcpy(&k, &k_bits, sizeof k);
+    k -= WHOLE + BIAS;
+    int large = m > (T)1.4142135623730951; /* x = 2**k * m with m near 1 on both sides: log(1 - tiny) keeps its digits */
+    k = large ? k + 1 : k;
+    m = large ? m * (T)0.5 : m;
+    return k * LOG2_HIGH + (k * LOG2_LOW + NAME(twice_atanh)((m - 1) / (m + 1)));
+}
+
+/* n rows of a column as contiguous numbers: where they are, or copied to `room`. NULL if the array is not given. */
+static inline const T *NAME(load)(const Array *a, Py_ssize_t row, Py_ssize_t k, int n, T *room)
+{
+    if (!a->given)
+        return NULL;
+    const char *from = (const char *)a->view.buf + row * a->stride + k * a->class_stride;
+    if (a->stride == sizeof(T))
+        return (const T *)from;
+    for (int i = 0; i < n; i++)
+        room[i] = *(const T *)(from + i * a->stride);
+    return room;
+}
+
+static inline void NAME(store)(const T *from, int n, const Array *a, Py_ssize_t row, Py_ssize_t k)
+{
+    char *to = (char *)a->view.buf + row * a->stride + k * a->class_stride;
+    if (a->is_double)
+        for (int i = 0; i < n; i++)
+            *(double *)(to + i * a->stride) = from[i];
+    else if (a->stride == sizeof(float))
+        for (int i = 0; i < n; i++)
+            ((float *)to)[i] = (float)from[i];
+    else
+        for (int i = 0; i < n; i++)
+            *(float *)(to + i * a->stride) = (float)from[i];
+}
+
+/* scale * weight * q**gamma to qg. log_q is used for gammas other than 0, 0.5, 1 and 2. */
+static inline void NAME(power)(int n, const T *restrict q, const T *restrict log_q, double gamma, const T *gammas,
+                               const T *weight, T scale, T *restrict qg)
+{
+    T same = (T)gamma;
+    if (gammas)
+        for (int i = 0; i < n; i++) {
+            T x = gammas[i] * log_q[i];
+            qg[i] = NAME(exp_)(x < -LARGEST ? -LARGEST : x);
+        }
+    else if (gamma == 0)
+        for (int i = 0; i < n; i++)
+            qg[i] = 1;
+    else if (gamma == 0.5)
+        for (int i = 0; i < n; i++)
+            qg[i] = SQRT(q[i]);
+    else if (gamma == 1)
+        for (int i = 0; i < n; i++)
+            qg[i] = q[i];
+    else if (gamma == 2)
+        for (int i = 0; i < n; i++)
+            qg[i] = q[i] * q[i];
+    else
+        for (int i = 0; i < n; i++) {
+            T x = same * log_q[i];
+            qg[i] = NAME(exp_)(x < -LARGEST ? -LARGEST : x);
+        }
+    if (weight)
+        for (int i = 0; i < n; i++)
+            qg[i] *= weight[i];
+    if (scale != 1)
+        for (int i = 0; i < n; i++)
+            qg[i] *= scale;
+}
+
+/* A = -dFL/du >= 0 and H = d2FL/du2 */
+static inline void NAME(derivatives)(int n, const T *restrict q, const T *restrict p, const T *restrict L,
+                                     const T *restrict qg, double gamma, const T *gammas, T *restrict A, T *restrict H)
+{
+    T same = (T)gamma;
+    for (int i = 0; i < n; i++) {
+        T c = gammas ? gammas[i] : same;
+        T cL = c * (L[i] > LARGEST ? LARGEST : L[i]); /* beyond, p is 0 and the product with it has to be */
+        T G = cL * p[i] + q[i];
+        A[i] = G * qg[i];
+        H[i] = (qg[i] * ((1 + c - cL) * q[i] + c * G)) * p[i];
+    }
+}
+
+VECTORISED static int NAME(binary)(const Call *call)
+{
+    T minus_u[CHUNK], p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[4][CHUNK];
+    const T scale = (T)call->scale, factor = (T)call->factor, least = (T)call->least;
+    const int log_loss = !call->gammas.given && call->gamma == 0;
+    for (Py_ssize_t row = 0; row < call->n_rows; row += CHUNK) {
+        const int n = call->n_rows - row < CHUNK ? (int)(call->n_rows - row) : CHUNK;
+        const T *z = NAME(load)(&call->z, row, 0, n, room[0]), *minus_s = NAME(load)(&call->labels, row, 0, n, room[1]);
+        const T *weight = NAME(load)(&call->weight, row, 0, n, room[2]);
+        const T *gammas = NAME(load)(&call->gammas, row, 0, n, room[3]);
+        for (int i = 0; i < n; i++) {
+            /* With a = exp(-abs(u)) nothing overflows; its place in p, q and their logarithms depends on the sign of u. */
+            T x = minus_s[i] * z[i], size = x < 0 ? -x : x;
+            T a = NAME(exp_)(-(size > LARGEST ? LARGEST : size)), inverse = 1 / (1 + a);
+            p[i] = x > 0 ? a * inverse : inverse;
+            q[i] = x > 0 ? inverse : a * inverse;
+            minus_u[i] = x;
+            t[i] = a;
+        }
+        if (!log_loss || call->loss.given)
+            for (int i = 0; i < n; i++) {
+                T l = NAME(twice_atanh)(t[i] / (2 + t[i])), x = minus_u[i];
+                L[i] = x > 0 ? x + l : l;
+                log_q[i] = x > 0 ? -l : x - l;
+            }
+        NAME(power)(n, q, log_q, call->gamma, gammas, weight, scale, qg);
+        if (call->loss.given) {
+            for (int i = 0; i < n; i++)
+                A[i] = qg[i] * L[i];
+            NAME(store)(A, n, &call->loss, row, 0);
+        }
+        if (!call->gradient.given)
+            continue;
+        if (log_loss)
+            for (int i = 0; i < n; i++) {
+                A[i] = q[i] * qg[i];
+                H[i] = A[i] * p[i];
+            }
+        else
+            NAME(derivatives)(n, q, p, L, qg, call->gamma, gammas, A, H);
+        for (int i = 0; i < n; i++)
+            t[i] = A[i] * minus_s[i];
+        NAME(store)(t, n, &call->gradient, row, 0);
+        if (!call->hessian.given)
+            continue;
+        for (int i = 0; i < n; i++)
+            H[i] *= factor;
+        if (least > 0)
+            for (int i = 0; i < n; i++)
+                H[i] = A[i] * least > H[i] ? A[i] * least : H[i];
+        NAME(store)(H, n, &call->hessian, row, 0);
+    }
+    return 1;
+}
+
+VECTORISED static int NAME(softmax)(const Call *call)
+{
+    T p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[2][CHUNK];
+    T top[CHUNK], others[CHUNK], rest[CHUNK], e_true[CHUNK], z_true[CHUNK], inverse[CHUNK];
+    I y[CHUNK];
+    const T scale = (T)call->scale, factor = (T)call->factor, least = (T)call->least;
+    const int log_loss = !call->gammas.given && call->gamma == 0;
+    const int by_products = log_loss || (!call->gammas.given && (call->gamma == 0.5 || call->gamma == 1 || call->gamma == 2));
+    const Py_ssize_t K = call->n_classes;
+    Py_ssize_t rows = CHUNK_NUMBERS / (K ? K : 1) / 16 * 16;
+    rows = rows < 16 ? 16 : rows > CHUNK ? CHUNK : rows;
+    T *e = malloc((K ? K : 1) * rows * sizeof(T)); /* class by class */
+    if (!e)
+        return 0;
+    for (Py_ssize_t row = 0; row < call->n_rows; row += rows) {
+        const int n = call->n_rows - row < rows ? (int)(call->n_rows - row) : (int)rows;
+        const T *weight = NAME(load)(&call->weight, row, 0, n, room[0]);
+        const T *gammas = NAME(load)(&call->gammas, row, 0, n, room[1]);
+        const char *labels = (const char *)call->labels.view.buf + row * call->labels.stride;
+        for (int i = 0; i < n; i++) {
+            y[i] = (I) * (const Py_ssize_t *)(labels + i * call->labels.stride);
+            others[i] = rest[i] = e_true[i] = z_true[i] = 0;
+        }
+        for (Py_ssize_t k = 0; k < K; k++) {
+            T *e_k = e + k * rows;
+            const T *z_k = NAME(load)(&call->z, row, k, n, e_k);
+            if (z_k != e_k)
+                memcpy(e_k, z_k, n * sizeof(T));
+            for (int i = 0; i < n; i++)
+                top[i] = k && !(e_k[i] > top[i]) ? top[i] : e_k[i];
+        }
+        for (Py_ssize_t k = 0; k < K; k++) {
+            T *e_k = e + k * rows;
+            for (int i = 0; i < n; i++) {
+                T z = e_k[i] - top[i], x = NAME(exp_)(z < -LARGEST ? -LARGEST : z);
+                int is_true = y[i] == (I)k;
+                e_true[i] = is_true ? x : e_true[i];
+                z_true[i] = is_true ? z : z_true[i];
+                x = is_true ? 0 : x;
+                others[i] += x;
+                rest[i] += x < 1 ? x : 0; /* without the highest score, should that be another class's */
+                e_k[i] = x;
+            }
+        }
+        for (int i = 0; i < n; i++) {
+            /* e_true/others is exp(u); see binary */
+            int wrong = others[i] > e_true[i];
+            T a = wrong ? e_true[i] / others[i] : others[i] / e_true[i], b = 1 / (1 + a);
+            t[i] = a;
+            p[i] = wrong ? a * b : b;
+            q[i] = wrong ? b : a * b;
+        }
+        if (!log_loss || call->loss.given)
+            for (int i = 0; i < n; i++) {
+                T l = NAME(twice_atanh)(t[i] / (2 + t[i]));
+                L[i] = others[i] > e_true[i] ? l + (NAME(log_)(others[i]) - z_true[i]) : l;
+            }
+        if (!by_products)
+            for (int i = 0; i < n; i++)
+                log_q[i] = NAME(log_)(q[i] < TINY ? TINY : q[i]);
+        NAME(power)(n, q, log_q, call->gamma, gammas, weight, scale, qg);
+        if (call->loss.given) {
+            for (int i = 0; i < n; i++)
+                A[i] = qg[i] * L[i];
+            NAME(store)(A, n, &call->loss, row, 0);
+        }
+        if (!call->gradient.given)
+            continue;
+        if (log_loss)
+            for (int i = 0; i < n; i++) {
+                inverse[i] = 1 / (others[i] + e_true[i]);
+                A[i] = q[i] * qg[i];
+                T p_true = e_true[i] * inverse[i], q_true = q[i] < (T)(1 - SURELY_WRONG) ? q[i] : 1 - p_true;
+                H[i] = q_true * p_true * qg[i];
+                t[i] = (rest[i] + e_true[i]) * inverse[i];
+            }
+        else {
+            NAME(derivatives)(n, q, p, L, qg, call->gamma, gammas, A, H);
+            for (int i = 0; i < n; i++) {
+                inverse[i] = 1 / (others[i] < TINY ? TINY : others[i]);
+                t[i] = rest[i] * inverse[i];
+            }
+        }
+        for (Py_ssize_t k = 0; k < K; k++) {
+            T *e_k = e + k * rows, *h = log_q;
+            if (log_loss)
+                for (int i = 0; i < n; i++) {
+                    int is_true = y[i] == (I)k;
+                    T share = e_k[i] * inverse[i], g = qg[i] * share;
+                    T complement = e_k[i] == 1 && share > (T)SURELY_WRONG ? t[i] : 1 - share;
+                    e_k[i] = is_true ? -A[i] : g;
+                    h[i] = is_true ? H[i] : g * complement;
+                }
+            else
+                for (int i = 0; i < n; i++) {
+                    int is_true = y[i] == (I)k;
+                    T share = e_k[i] * inverse[i], g = A[i] * share;
+                    T complement = e_k[i] == 1 && share > (T)SURELY_WRONG ? t[i] : 1 - share;
+                    e_k[i] = is_true ? -A[i] : g;
+                    h[i] = is_true ? H[i] : (A[i] * complement + H[i] * share) * share;
+                }
+            NAME(store)(e_k, n, &call->gradient, row, k);
+            if (!call->hessian.given)
+                continue;
+            for (int i = 0; i < n; i++)
+                h[i] *= factor;
+            if (least > 0)
+                for (int i = 0; i < n; i++) {
+                    T floor = least * (e_k[i] < 0 ? -e_k[i] : e_k[i]);
+                    h[i] = floor > h[i] ? floor : h[i];
+                }
+            NAME(store)(h, n, &call->hessian, row, k);
+        }
+    }
+    free(e);
+    return 1;
+}
+
+#undef T
+#undef I
+#undef U
+#undef NAME
+#undef SQRT
+#undef LARGEST
+#undef TINY
+#undef MANTISSA_BITS
+#undef BIAS
+#undef ROUNDER
+#undef WHOLE
+#undef RAISED
+#undef LOG2_HIGH
+#undef LOG2_LOW
+#undef EXP_POLYNOMIAL
+#undef ATANH_POLYNOMIAL

@@ -1,0 +1,86 @@
+"""The kernels in C beside those in NumPy, which share no code. `test_kernels` holds each to exact values."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skfocal import _kernels
+from skfocal._kernels import binary, softmax
+
+pytestmark = pytest.mark.skipif(_kernels.compiled is None, reason="skfocal is without its compiled kernels here")
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 1.3, "per row"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_classes", [1, 2, 7, 1000])
+def test_c_and_numpy_agree_on_any_memory_layout(n_classes, dtype, gamma, monkeypatch):
+    rng = np.random.default_rng(n_classes)
+    n = 40 if n_classes == 1000 else 1003
+    Z = (6 * rng.normal(size=(n, n_classes))).astype(dtype)
+    y = rng.integers(max(2, n_classes), size=n)
+    w = rng.random(n).astype(dtype)
+    c = rng.uniform(0, 3, size=n).astype(dtype) if gamma == "per row" else gamma
+    module, z, labels = (binary, Z[:, 0], (1 - 2 * y).astype(dtype)) if n_classes == 1 else (softmax, Z, y)
+    options = {"scale": 1.7, "hessian_factor": 1.2, "least": 0.25}
+
+    def results(z, *rest, out=None):
+        return [
+            *module.loss_gradient(z, *rest),
+            *module.gradient_hessian(z, *rest, **options, out=out),
+        ]
+
+    got = results(z, labels, w, c)
+    # Backwards, every other number of a wider array, and with float32 results of the other memory order.
+    wide = np.repeat(np.repeat(Z, 2, axis=0), 2, axis=1)[::-2, ::2]
+    backwards = [a if a is c and gamma != "per row" else a[::-1] for a in (labels, w, c)]
+    out = tuple(np.empty(z.shape, np.float32, order="F") for _ in range(2))
+    strided = results(wide[:, 0] if n_classes == 1 else wide, *backwards, out=out)
+    monkeypatch.setattr(_kernels, "compiled", None)
+    expected = results(z, labels, w, c)
+    eps = np.finfo(dtype).eps
+    for i in range(4):
+        # A logarithm of q has an absolute error; exp(gamma*log q) has it relative to the result.
+        size = np.abs(expected[i]).max() if i == 3 else np.abs(expected[i])
+        assert (np.abs(got[i] - expected[i]) <= (400 if dtype is np.float64 else 100) * eps * size + 1e-35).all()
+        assert_array_equal(strided[i][::-1], got[i].astype(strided[i].dtype))
+
+
+def test_compiled_kernels_refuse_what_they_cannot_read():
+    z, s, y = np.zeros(3), np.ones(3), np.zeros(3, dtype=np.intp)
+    g, h, compiled = np.empty(3), np.empty(3), _kernels.compiled
+    rest = 1.0, 1.0, 0.0, None, g, h
+    compiled.binary(z, s, None, 1.0, *rest)
+    read_only = np.empty(3)
+    read_only.flags.writeable = False
+    for bad in (
+        (z[:2], s, None, 1.0, *rest),
+        (z, s.astype(np.float32), None, 1.0, *rest),
+        (z, s, s[:2], 1.0, *rest),
+        (z, s, None, s[:2], *rest),
+        (z.astype(np.int64), s, None, 1.0, *rest),
+        (z.astype(np.float32), s.astype(np.float32), None, 1.0, *rest),  # results wider than what is computed
+        (z, s, None, 1.0, 1.0, 1.0, 0.0, None, g[:2], h),
+        (z[:, np.newaxis], s, None, 1.0, *rest),
+    ):
+        with pytest.raises(ValueError, match="wrong type or shape"):
+            compiled.binary(*bad)
+    with pytest.raises((ValueError, BufferError), match="read-only"):
+        compiled.binary(z, s, None, 1.0, 1.0, 1.0, 0.0, None, read_only, h)
+    with pytest.raises(TypeError):
+        compiled.binary(z, s, None)
+    Z = np.zeros((3, 2))
+    with pytest.raises(ValueError, match="y has the wrong type or shape"):
+        compiled.softmax(Z, y.astype(np.int32), None, 1.0, 1.0, 1.0, 0.0, None, Z, Z)
+    with pytest.raises(ValueError, match="gradient has the wrong type or shape"):
+        compiled.softmax(Z, y, None, 1.0, 1.0, 1.0, 0.0, None, Z[:, :1], Z)
+
+
+def test_an_environment_variable_leaves_the_work_to_numpy():
+    code = "import skfocal._kernels as k; print(k.compiled)"
+    run = [sys.executable, "-c", code]
+    out = subprocess.run(run, env={**os.environ, "SKFOCAL_COMPILED": "0"}, check=True, capture_output=True, text=True)
+    assert out.stdout.strip() == "None"
