@@ -336,6 +336,21 @@ def test_finish_changes_each_block_of_results(dtype):
     assert (seen == 2).all()
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_an_error_on_any_thread_reaches_the_caller(n_threads):
+    n = 6 * BLOCK_ELEMENTS
+    z, s, failed = np.zeros(n), np.ones(n), []
+
+    def finish(rows, gradient, hessian):
+        if rows.start:
+            failed.append(rows)
+            raise FloatingPointError(f"rows from {rows.start}")
+
+    with pytest.raises(FloatingPointError, match="rows from"):
+        binary.gradient_hessian(z, s, None, 2.0, finish=finish, n_threads=n_threads)
+    assert 1 <= len(failed) <= n_threads
+
+
 @pytest.mark.parametrize(("dtype", "gap"), [(np.float32, 85.0), (np.float64, 705.0)])
 @pytest.mark.parametrize("gamma", [0.0, 0.01, 0.5])
 def test_heavy_rows_that_are_surely_right_do_not_overflow(dtype, gap, gamma):
