@@ -130,8 +130,9 @@ class FocalObjectiveBase:
         n_scores = 1 if raw.ndim == 1 else raw.shape[1]
         data = self._on(labels, weight, n_scores, raw.dtype)
         out = self._out
-        if out is None or out[0].shape != raw.shape or out[0].strides[0] * raw.itemsize != raw.strides[0] * 4:
-            out = np.empty_like(raw, dtype=np.float32), np.empty_like(raw, dtype=np.float32)
+        if out is None or out[0].shape != raw.shape:
+            # Class by class, as the kernels compute them and LightGBM reads them; XGBoost reads any order.
+            out = np.empty(raw.shape, np.float32, order="F"), np.empty(raw.shape, np.float32, order="F")
         if self.one_training:
             self._out = out
         return data.gradient_hessian(
