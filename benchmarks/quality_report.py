@@ -44,14 +44,18 @@ def family(name, means):
     """The findings on one family, in Markdown."""
     precision, loss, bare = (pivot(means, m) for m in ("average_precision", "log_loss", "log_loss_bare"))
     if not {name, f"{name} focal 1"} <= set(precision):
-        return f"## {name}\n\nAverage precision:\n\n" + markdown(precision)
+        return "\n".join([f"## {name}", "", "Average precision:", "", markdown(precision), "",
+                          *others_against_the_parent(name, precision, loss)])  # fmt: skip
     several = means.groupby("data_set")["classes"].first() > 2
     text = [f"## {name}", "Average precision (macro where there are several classes):", markdown(precision)]
     focal = [m for m in precision if m.startswith(f"{name} focal") and "search" not in m and "stop" not in m]
-    worst = worst_part(precision, focal)
-    text.append(f"- No collapse: at worst {worst[0]:.3f} of the best other model ({worst[1]} on {worst[2]}); "
-                f"below {COLLAPSED}: {worst[3]} of {len(focal) * len(precision)}.")  # fmt: skip
-    parent_worst = worst_part(precision, [name])
+    # Early stopping has other parameters than the library's defaults, in which the models are compared.
+    with_defaults = precision[[m for m in precision if "stop" not in m]]
+    for what, table in (("with the same parameters", with_defaults), ("early stopping counted", precision)):
+        worst = worst_part(table, focal)
+        text.append(f"- No collapse, {what}: at worst {worst[0]:.3f} of the best other ({worst[1]} on {worst[2]}); "
+                    f"below {COLLAPSED}: {worst[3]} of {len(focal) * len(precision)}.")  # fmt: skip
+    parent_worst = worst_part(with_defaults, [name])
     text.append(f"- {name} as it comes, for comparison: at worst {parent_worst[0]:.4f} ({parent_worst[2]}).")
     for what, model in (("gamma 1", f"{name} focal 1"), ("gamma searched", f"{name} focal searched")):
         if model in precision:
@@ -75,6 +79,17 @@ def family(name, means):
                                                  "balanced_accuracy", "seconds"]].mean()  # fmt: skip
     return "\n".join([*text[:1], "", text[1], "", text[2], "", *text[3:], "", "Means over the data sets:", "",
                       markdown(others)])  # fmt: skip
+
+
+def others_against_the_parent(name, precision, loss):
+    """A family that is not ours: each model against its parent, on the data sets that both were trained on."""
+    if name not in precision:
+        return []
+    return [
+        f"- {compared(f'{model}, average precision', precision[name], precision[model])}; log loss over the parent's, "
+        f"geometric mean: {ratio(loss[model], loss[name])}."
+        for model in precision if model != name
+    ]  # fmt: skip
 
 
 def worst_part(precision, models):

@@ -18,6 +18,8 @@ from time import perf_counter
 
 from lines import boosters, kernels, linear
 
+from skfocal import _kernels
+
 NO_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
 """What NumPy is told to leave alone, as ``NPY_DISABLE_CPU_FEATURES``, to be as it is on a machine without AVX-512."""
 
@@ -51,22 +53,33 @@ def measure(lines, options):
             print(f"{name:<66} left out: {error}")
             continue
         short = "kernel" in name or "proba" in name
-        repeats = (7 if options.quick else 15) if short else 3
+        repeats = (7 if options.quick else 15) if short else (3 if options.quick else 7)
         (ratio, *above_floor), times = ratios(ours, [reference, *floor], repeats)
         note = f"{times[2] / times[1]:>6.2f}" if above_floor else " " * 6
         print(f"{name:<66} {ratio:>6.2f} {bound:>8.2f} {note} {times[0]:>9.1f} {times[1]:>10.1f}", flush=True)
 
 
-def without_avx512(options):
-    """The kernel's lines in a process in which NumPy does not use AVX-512, if this machine has it at all."""
+CHILDREN = {
+    "NumPy": (kernels.NUMPY, {"SKFOCAL_COMPILED": "0"}),
+    "without AVX-512": (kernels.WITHOUT_AVX512, {"SKFOCAL_COMPILED": "0", "NPY_DISABLE_CPU_FEATURES": NO_AVX512}),
+}
+"""Lines of the kernel that need another environment, set before NumPy and skfocal are imported."""
+
+
+def in_child(name, options):
+    """Those lines, in a process of their own; without AVX-512 only if this machine has it."""
     import numpy as np
 
+    lines, environment = CHILDREN[name]
+    if not any(options.only in line for line, _, _ in lines):
+        return
     loops = np.lib.introspect.opt_func_info(func_name="^log1p$").get("log1p", {})
-    if "V4" not in str(loops) and "AVX512" not in str(loops):
+    if lines is kernels.WITHOUT_AVX512 and "V4" not in str(loops) and "AVX512" not in str(loops):
         print("this NumPy on this machine does without AVX-512 in any case")
         return
-    command = [sys.executable, __file__, "--in-child", "--only", options.only, *(["--quick"] if options.quick else [])]
-    subprocess.run(command, check=True, env={**os.environ, "NPY_DISABLE_CPU_FEATURES": NO_AVX512})
+    command = [sys.executable, __file__, "--in-child", name, "--only", options.only]
+    command += ["--quick"] if options.quick else []
+    subprocess.run(command, check=True, env={**os.environ, **environment})
 
 
 def import_line(options):
@@ -111,17 +124,18 @@ def main():
     parser.add_argument("--quick", action="store_true", help="smaller tables, a few minutes")
     parser.add_argument("--only", default="", help="only the lines whose name contains this")
     parser.add_argument("--data", help="a folder with htru2.npz, credit_default_tw.npz, polish_bankruptcy_y1.npz")
-    parser.add_argument("--in-child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--in-child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.in_child:
-        measure(kernels.WITHOUT_AVX512, options)
+        measure(CHILDREN[options.in_child][0], options)
         return
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+    code = "NumPy" if _kernels.compiled is None else "C"
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, kernels in {code}")
     print(f"{'work':<66} {'ratio':>6} {'at most':>8} {'floor':>6} {'ours, ms':>9} {'other, ms':>10}", flush=True)
     measure(kernels.LINES, options)
-    if any(options.only in name for name, _, _ in kernels.WITHOUT_AVX512):
-        without_avx512(options)
+    for name in CHILDREN:
+        in_child(name, options)
     measure(boosters.LINES, options)
     measure(linear.LINES, options)
     memory(options)

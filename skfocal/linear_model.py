@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skfocal._blas import scipy_on_one_thread
 from skfocal._classifier import (
     CALIBRATION_DOC,
     PARAMETERS_DOC,
@@ -251,7 +252,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
                     max(WHITEN_EVERY * objective.n_scores, objective.n_features // 10), self.max_iter - n_iter
                 )
             unfilled: Any = "ignore" if method == "trust-krylov" else None
-            with np.errstate(invalid=unfilled, over=unfilled):
+            with np.errstate(invalid=unfilled, over=unfilled), scipy_on_one_thread():
                 result = optimize.minimize(
                     objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords
                 )

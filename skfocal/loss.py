@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import expit, softmax as scipy_softmax
+from scipy.special import softmax as scipy_softmax
 
 from skfocal._kernels import binary, softmax
-from skfocal._kernels.blocks import Array, Gamma
+from skfocal._kernels.blocks import BLOCK_ELEMENTS, Array, Gamma, take_rows
 from skfocal._validation import (
     Calibration,
     check_alpha,
@@ -311,13 +311,16 @@ class FocalLoss:
         gamma, alpha = self.gamma_per_class(n_classes), self.alpha_per_class(n_classes)
         log_alpha = np.log(alpha) if calibration == "full" and self.alpha is not None else None
         if raw.ndim == 1:
-            logit = raw
+            gammas, ratio = (0.0, 0.0), 0.0
             if calibration is not None:
+                gammas = float(gamma[0]), float(gamma[1])
                 ratio = 0.0 if log_alpha is None else float(log_alpha[1] - log_alpha[0])
-                logit = binary.posterior_logit(raw, float(gamma[0]), float(gamma[1]), ratio)
             proba = np.empty((raw.shape[0], 2), dtype=raw.dtype)
-            expit(logit, out=proba[:, 1])
-            expit(-logit, out=proba[:, 0])
+            # By blocks, so that the logits are never all there: fresh memory takes as long as the exponentials.
+            for start in range(0, raw.shape[0], BLOCK_ELEMENTS):
+                rows = slice(start, start + BLOCK_ELEMENTS)
+                logit = binary.posterior_logit(raw[rows], *gammas, ratio)
+                binary.probabilities(logit, out=proba[rows])
             return proba
         if calibration is not None:
             dtype = raw.dtype
@@ -336,6 +339,10 @@ class BinaryLossOnData:
     weight: Array | None
     gamma: Gamma
     _spare: list[Array] = field(default_factory=list, init=False, repr=False)
+
+    def part(self, start: int, stop: int) -> BinaryLossOnData:
+        rows = take_rows(self.weight, start, stop), take_rows(self.gamma, start, stop)
+        return BinaryLossOnData(self.minus_s[start:stop], *rows)
 
     def loss(self, raw: Array, n_threads: int = 1) -> Array:
         return binary.loss(raw, self.minus_s, self.weight, self.gamma, n_threads=n_threads)
@@ -365,6 +372,10 @@ class MulticlassLossOnData:
     weight: Array | None
     gamma: Gamma
     _spare: list[Array] = field(default_factory=list, init=False, repr=False)
+
+    def part(self, start: int, stop: int) -> MulticlassLossOnData:
+        rows = take_rows(self.weight, start, stop), take_rows(self.gamma, start, stop)
+        return MulticlassLossOnData(self.y[start:stop], *rows)
 
     def loss(self, raw: Array, n_threads: int = 1) -> Array:
         return softmax.loss(raw, self.y, self.weight, self.gamma, n_threads=n_threads)

@@ -49,6 +49,25 @@ def test_c_and_numpy_agree_on_any_memory_layout(n_classes, dtype, gamma, monkeyp
         assert_array_equal(strided[i][::-1], got[i].astype(strided[i].dtype))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_memory_that_is_not_aligned_is_read_and_written(dtype):
+    def unaligned(a):
+        room = np.empty(a.nbytes + 1, dtype=np.uint8)
+        view = room[1:].view(a.dtype).reshape(a.shape, order="F")
+        view[...] = a
+        return view
+
+    rng = np.random.default_rng(0)
+    Z, y = rng.normal(size=(1000, 3)).astype(dtype), rng.integers(3, size=1000)
+    s = np.where(y > 0, -1, 1).astype(dtype)
+    for module, data in ((binary, (Z[:, 0], s)), (softmax, (np.asfortranarray(Z), y))):
+        expected = module.gradient_hessian(*data, None, 1.3)
+        out = tuple(unaligned(np.zeros_like(data[0])) for _ in range(2))
+        assert not out[0].flags.aligned
+        module.gradient_hessian(*map(unaligned, data), None, 1.3, out=out)
+        assert_array_equal(out, expected)
+
+
 def test_compiled_kernels_refuse_what_they_cannot_read():
     z, s, y = np.zeros(3), np.ones(3), np.zeros(3, dtype=np.intp)
     g, h, compiled = np.empty(3), np.empty(3), _kernels.compiled

@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import softmax as scipy_softmax
+from scipy.special import expit, softmax as scipy_softmax
 
 from skfocal import _kernels
 from skfocal._kernels import binary, softmax
@@ -393,6 +393,21 @@ def test_exponential_and_logarithm_are_right_to_the_last_digits(dtype):
     eps = np.finfo(dtype).eps
     assert_allclose(loss, exact_loss, rtol=3 * eps, atol=0)
     assert_allclose(-gradient, exact_slope, rtol=3 * eps, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_probabilities_of_both_classes_keep_their_digits(dtype):
+    largest = 700 if dtype is np.float64 else 80
+    logit = np.r_[np.linspace(-largest, largest, 2001), 0.0, 1e4, -1e4, np.nan].astype(dtype)
+    out = np.empty((len(logit), 2), dtype=dtype)
+    with np.errstate(all="raise"):
+        binary.probabilities(logit.copy(), out)
+    expected = np.c_[expit(-logit.astype(float)), expit(logit.astype(float))]
+    assert_allclose(
+        out[:-1], expected[:-1], rtol=4 * np.finfo(dtype).eps, atol=2e-35 if dtype is np.float32 else 1e-304
+    )
+    assert np.isnan(out[-1]).all()
+    assert_allclose(out[:-1].sum(axis=1), 1, rtol=2 * np.finfo(dtype).eps)
 
 
 def test_nan_stays_nan_in_its_row():

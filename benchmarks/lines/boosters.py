@@ -5,6 +5,8 @@ from functools import partial
 import numpy as np
 from sklearn.datasets import make_classification
 
+from skfocal import FocalLoss
+
 CACHE = {}
 
 
@@ -56,11 +58,13 @@ def native_lightgbm(n, n_jobs):
     return partial(train, FocalObjective(2.0)), partial(train, "binary")
 
 
-def predictions(focal, parent, n, **parameters):
-    """predict_proba of a focal classifier and of its parent."""
+def predictions(focal, parent, n, same_trees, **parameters):
+    """predict_proba of a focal classifier and of its parent, on the same trees and with the correction for gamma 2."""
     X, y = tall(n)
-    ours = focal(2.0, **parameters).fit(X[:50_000], y[:50_000])
+    ours = focal(0.0, max_step=None, **same_trees, **parameters).fit(X[:50_000], y[:50_000])
     theirs = parent(**parameters).fit(X[:50_000], y[:50_000])
+    np.testing.assert_allclose(ours.predict_proba(X[:1000]), theirs.predict_proba(X[:1000]), rtol=1e-4)
+    ours.focal_loss_ = FocalLoss(2.0)
     return partial(ours.predict_proba, X), partial(theirs.predict_proba, X)
 
 
@@ -90,8 +94,8 @@ def lightgbm_lines():
         ("lgb.train, gamma 2, 2 threads", 1.05, train(2)),
         ("FocalLGBMClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05,
          lambda quick: fits(*classes, FocalObjective, 2.0, 50_000 if quick else 200_000, 2, 5, **common)),
-        ("FocalLGBMClassifier.predict_proba", 1.05,
-         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, **common)),
+        ("FocalLGBMClassifier.predict_proba, gamma 2, same trees", 1.05,
+         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, {}, **common)),
     ]  # fmt: skip
 
 
@@ -114,8 +118,9 @@ def xgboost_lines():
         ("FocalXGBClassifier, gamma 2, 2 threads", 1.05, fit(2)),
         ("FocalXGBClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05,
          lambda quick: fits(*classes, FocalObjective, 2.0, 50_000 if quick else 200_000, 2, 5, **common)),
-        ("FocalXGBClassifier.predict_proba", 1.05,
-         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, **common)),
+        ("FocalXGBClassifier.predict_proba, gamma 2, same trees", 1.05,
+         lambda quick: predictions(
+             *classes, 200_000 if quick else 1_000_000, {"balanced_bins": False}, **common)),
     ]  # fmt: skip
 
 

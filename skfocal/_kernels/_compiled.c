@@ -34,7 +34,7 @@
 
 typedef struct {
     Py_buffer view;
-    int given, is_double;
+    int given, is_double, contiguous; /* contiguous: along the rows, and aligned */
     Py_ssize_t stride, class_stride;
 } Array;
 
@@ -111,7 +111,7 @@ static int take(PyObject *object, const char *name, int optional, int writable, 
         return 0;
     to->given = 1;
     const Py_buffer *view = &to->view;
-    const char *format = view->format ? view->format : "B";
+    const char *format = view->format ? view->format + strspn(view->format, "@=<") : "B"; /* native on x86-64 */
     int fits = types[0] == 'y' ? is_integer(format) && view->itemsize == sizeof(Py_ssize_t)
                                : strlen(format) == 1 && strchr(types, format[0]);
     if (!fits || view->ndim != (n_classes ? 2 : 1) || (n_rows >= 0 && view->shape[0] != n_rows) ||
@@ -122,6 +122,8 @@ static int take(PyObject *object, const char *name, int optional, int writable, 
     to->is_double = format[0] == 'd';
     to->stride = view->strides[0];
     to->class_stride = n_classes ? view->strides[1] : 0;
+    to->contiguous = to->stride == view->itemsize && to->class_stride % view->itemsize == 0 &&
+                     (uintptr_t)view->buf % view->itemsize == 0;
     return 1;
 }
 

@@ -8,9 +8,9 @@
 static inline T NAME(exp_)(T x) /* exp(x), -LARGEST <= x <= 0, to an ulp */
 {
     T rounded = x * (T)1.4426950408889634 + ROUNDER, n = rounded - ROUNDER, power;
-    I bits;
+    U bits;
     memcpy(&bits, &rounded, sizeof bits);
-    bits = (I)((U)bits << MANTISSA_BITS) + ((I)(BIAS + RAISED) << MANTISSA_BITS);
+    bits = (bits << MANTISSA_BITS) + ((U)(BIAS + RAISED) << MANTISSA_BITS);
     memcpy(&power, &bits, sizeof power);
     T r = (x - n * LOG2_HIGH) - n * LOG2_LOW;
     return (1 + (r + r * r * EXP_POLYNOMIAL(r))) * power * ((T)1 / ((int64_t)1 << RAISED));
@@ -24,10 +24,9 @@ static inline T NAME(twice_atanh)(T s) /* log((1+s)/(1-s)) for abs(s) <= 1/3; lo
 
 static inline T NAME(log_)(T x) /* log(x) of a normal number > 0 */
 {
-    I bits, one = (I)BIAS << MANTISSA_BITS, exponent_of_whole = (I)(BIAS + MANTISSA_BITS) << MANTISSA_BITS, m_bits, k_bits;
+    U bits, one = (U)BIAS << MANTISSA_BITS, exponent_of_whole = (U)(BIAS + MANTISSA_BITS) << MANTISSA_BITS;
     memcpy(&bits, &x, sizeof bits);
-    m_bits = (bits & (((I)1 << MANTISSA_BITS) - 1)) | one;
-    k_bits = (I)((U)bits >> MANTISSA_BITS) | exponent_of_whole;
+    U m_bits = (bits & (((U)1 << MANTISSA_BITS) - 1)) | one, k_bits = bits >> MANTISSA_BITS | exponent_of_whole;
     T m, k;
     memcpy(&m, &m_bits, sizeof m);
     memcpy(&k, &k_bits, sizeof k);
@@ -44,25 +43,32 @@ static inline const T *NAME(load)(const Array *a, Py_ssize_t row, Py_ssize_t k, 
     if (!a->given)
         return NULL;
     const char *from = (const char *)a->view.buf + row * a->stride + k * a->class_stride;
-    if (a->stride == sizeof(T))
+    if (a->contiguous)
         return (const T *)from;
     for (int i = 0; i < n; i++)
-        room[i] = *(const T *)(from + i * a->stride);
+        memcpy(room + i, from + i * a->stride, sizeof(T));
     return room;
 }
 
 static inline void NAME(store)(const T *from, int n, const Array *a, Py_ssize_t row, Py_ssize_t k)
 {
     char *to = (char *)a->view.buf + row * a->stride + k * a->class_stride;
-    if (a->is_double)
+    if (a->is_double && a->contiguous)
         for (int i = 0; i < n; i++)
-            *(double *)(to + i * a->stride) = from[i];
-    else if (a->stride == sizeof(float))
+            ((double *)to)[i] = from[i];
+    else if (a->is_double)
+        for (int i = 0; i < n; i++) {
+            double x = from[i];
+            memcpy(to + i * a->stride, &x, sizeof x);
+        }
+    else if (a->contiguous)
         for (int i = 0; i < n; i++)
             ((float *)to)[i] = (float)from[i];
     else
-        for (int i = 0; i < n; i++)
-            *(float *)(to + i * a->stride) = (float)from[i];
+        for (int i = 0; i < n; i++) {
+            float x = (float)from[i];
+            memcpy(to + i * a->stride, &x, sizeof x);
+        }
 }
 
 /* scale * weight * q**gamma to qg. log_q is used for gammas other than 0, 0.5, 1 and 2. */
@@ -189,7 +195,9 @@ VECTORISED static int NAME(softmax)(const Call *call)
         const T *gammas = NAME(load)(&call->gammas, row, 0, n, room[1]);
         const char *labels = (const char *)call->labels.view.buf + row * call->labels.stride;
         for (int i = 0; i < n; i++) {
-            y[i] = (I) * (const Py_ssize_t *)(labels + i * call->labels.stride);
+            Py_ssize_t label;
+            memcpy(&label, labels + i * call->labels.stride, sizeof label);
+            y[i] = (I)label;
             others[i] = rest[i] = e_true[i] = z_true[i] = 0;
         }
         for (Py_ssize_t k = 0; k < K; k++) {

@@ -296,6 +296,21 @@ def posterior_logit(
     return out
 
 
+def probabilities(logit: Array, out: Array) -> None:
+    """``sigmoid(-logit)`` and ``sigmoid(logit)`` to the columns of ``out`` (n, 2). Uses up ``logit``.
+
+    The first is ``e`` times the second with ``e = exp(-logit)``. It stays finite: the second is 1e-304 (2e-35) or more.
+    """
+    e, t = np.negative(logit, out=logit), np.empty_like(logit)
+    np.minimum(e, _largest_minus_u(e.dtype), out=e)
+    with np.errstate(under="ignore"):
+        np.exp(e, out=e)
+        np.add(e, 1.0, out=t)
+        np.divide(1.0, t, out=t)
+        np.multiply(e, t, out=out[:, 0])
+    out[:, 1] = t
+
+
 def log1p_gamma_p_r(gamma: Gamma, p: Array, log_p: Array, q: Array, out: Array) -> Array:
     """``log1p(gamma * p * r)`` with ``r = -log(p)/q``, which tends to 1 as ``q`` tends to 0."""
     tiny = np.finfo(p.dtype).tiny
