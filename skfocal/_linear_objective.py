@@ -200,8 +200,8 @@ class LinearObjective:
         by_coef, by_shifted = self._mean(by_coef, sums)
         value = total / self.total + 0.5 * self.l2 * float((coef * coef).sum())
         if self.l1:
-            parts = x.reshape(self.n_scores, -1)[:, : 2 * self.n_features]
-            value += self.l1 * float((parts / np.tile(self.scale, 2)).sum())
+            positive_and_negative = x.reshape(self.n_scores, -1)[:, : 2 * self.n_features]
+            value += self.l1 * float((positive_and_negative / np.tile(self.scale, 2)).sum())
         return float(value), self._flat(by_coef + self.l2 * coef, by_shifted, self.l1)
 
     def hessian_product(self, x: Array, direction: Array) -> Array:

@@ -1,5 +1,12 @@
 """Data sets the tests share. Real ones come with scikit-learn or lie in examples/data."""
 
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_wine, make_classification
@@ -16,3 +23,35 @@ def problem(request):
     """X, y with labels 0 .. K-1 of a two-class and of a three-class problem, and sample weights."""
     X, y = (load_breast_cancer if request.param == "binary" else load_wine)(return_X_y=True)
     return X, y, np.random.default_rng(0).uniform(0.2, 2.0, size=len(y))
+
+
+def why_no_compiled_kernels():
+    """What the world outside lacks for the kernels in C, or "": then they have to be there, and are tested."""
+    if os.environ.get("SKFOCAL_COMPILED") == "0":
+        return "SKFOCAL_COMPILED=0 asks for the kernels in NumPy"
+    if (platform.system(), platform.machine(), platform.libc_ver()[0]) != ("Linux", "x86_64", "glibc"):
+        return "the kernels in C are for Linux with x86-64 and glibc"
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    if not shutil.which(compiler) or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return f"no compiler {compiler} or no headers of Python to build the kernels in C with"
+    macros = subprocess.run(
+        [compiler, "-dM", "-E", "-xc", os.devnull], capture_output=True, text=True, check=False
+    ).stdout
+    versions = dict(line.split()[1:3] for line in macros.splitlines() if len(line.split()) > 2)
+    if "__clang__" in versions or int(versions.get("__GNUC__", 0)) < 12:
+        return f"{compiler} is not GCC 12 or later, which the kernels in C need"
+    return ""
+
+
+WHY_NO_COMPILED_KERNELS = why_no_compiled_kernels()
+
+
+@pytest.fixture
+def compiled():
+    """The kernels in C. Skips the test only where they can't be built."""
+    from skfocal import _kernels
+
+    if WHY_NO_COMPILED_KERNELS:
+        pytest.skip(WHY_NO_COMPILED_KERNELS)
+    assert _kernels.compiled is not None, "everything is here to build the kernels in C, but they are not here"
+    return _kernels.compiled

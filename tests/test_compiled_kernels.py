@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from skfocal import _kernels
 from skfocal._kernels import binary, softmax
 
-pytestmark = pytest.mark.skipif(_kernels.compiled is None, reason="skfocal is without its compiled kernels here")
+pytestmark = pytest.mark.usefixtures("compiled")
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 1.3, "per row"])
@@ -68,9 +68,9 @@ def test_memory_that_is_not_aligned_is_read_and_written(dtype):
         assert_array_equal(out, expected)
 
 
-def test_compiled_kernels_refuse_what_they_cannot_read():
+def test_compiled_kernels_refuse_what_they_cannot_read(compiled):
     z, s, y = np.zeros(3), np.ones(3), np.zeros(3, dtype=np.intp)
-    g, h, compiled = np.empty(3), np.empty(3), _kernels.compiled
+    g, h = np.empty(3), np.empty(3)
     rest = 1.0, 1.0, 0.0, None, g, h
     compiled.binary(z, s, None, 1.0, *rest)
     read_only = np.empty(3)

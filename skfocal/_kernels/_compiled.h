@@ -120,10 +120,36 @@ static inline void NAME(derivatives)(int n, const T *restrict q, const T *restri
     }
 }
 
+static inline void NAME(store_loss)(const Call *call, Py_ssize_t row, int n, const T *qg, const T *L, T *room)
+{
+    if (!call->loss.given)
+        return;
+    for (int i = 0; i < n; i++)
+        room[i] = qg[i] * L[i];
+    NAME(store)(room, n, &call->loss, row, 0);
+}
+
+/* The gradient g, and the Hessian h times its factor, raised to `least` times abs(g). */
+static inline void NAME(store_derivatives)(const Call *call, Py_ssize_t row, Py_ssize_t k, int n, const T *g, T *h)
+{
+    const T factor = (T)call->factor, least = (T)call->least;
+    NAME(store)(g, n, &call->gradient, row, k);
+    if (!call->hessian.given)
+        return;
+    for (int i = 0; i < n; i++)
+        h[i] *= factor;
+    if (least > 0)
+        for (int i = 0; i < n; i++) {
+            T floor = least * (g[i] < 0 ? -g[i] : g[i]);
+            h[i] = floor > h[i] ? floor : h[i];
+        }
+    NAME(store)(h, n, &call->hessian, row, k);
+}
+
 VECTORISED static int NAME(binary)(const Call *call)
 {
     T minus_u[CHUNK], p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[4][CHUNK];
-    const T scale = (T)call->scale, factor = (T)call->factor, least = (T)call->least;
+    const T scale = (T)call->scale;
     const int log_loss = !call->gammas.given && call->gamma == 0;
     for (Py_ssize_t row = 0; row < call->n_rows; row += CHUNK) {
         const int n = call->n_rows - row < CHUNK ? (int)(call->n_rows - row) : CHUNK;
@@ -146,11 +172,7 @@ VECTORISED static int NAME(binary)(const Call *call)
                 log_q[i] = x > 0 ? -l : x - l;
             }
         NAME(power)(n, q, log_q, call->gamma, gammas, weight, scale, qg);
-        if (call->loss.given) {
-            for (int i = 0; i < n; i++)
-                A[i] = qg[i] * L[i];
-            NAME(store)(A, n, &call->loss, row, 0);
-        }
+        NAME(store_loss)(call, row, n, qg, L, A);
         if (!call->gradient.given)
             continue;
         if (log_loss)
@@ -162,15 +184,7 @@ VECTORISED static int NAME(binary)(const Call *call)
             NAME(derivatives)(n, q, p, L, qg, call->gamma, gammas, A, H);
         for (int i = 0; i < n; i++)
             t[i] = A[i] * minus_s[i];
-        NAME(store)(t, n, &call->gradient, row, 0);
-        if (!call->hessian.given)
-            continue;
-        for (int i = 0; i < n; i++)
-            H[i] *= factor;
-        if (least > 0)
-            for (int i = 0; i < n; i++)
-                H[i] = A[i] * least > H[i] ? A[i] * least : H[i];
-        NAME(store)(H, n, &call->hessian, row, 0);
+        NAME(store_derivatives)(call, row, 0, n, t, H);
     }
     return 1;
 }
@@ -180,7 +194,7 @@ VECTORISED static int NAME(softmax)(const Call *call)
     T p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[2][CHUNK];
     T top[CHUNK], others[CHUNK], rest[CHUNK], e_true[CHUNK], z_true[CHUNK], inverse[CHUNK];
     I y[CHUNK];
-    const T scale = (T)call->scale, factor = (T)call->factor, least = (T)call->least;
+    const T scale = (T)call->scale;
     const int log_loss = !call->gammas.given && call->gamma == 0;
     const int by_products = log_loss || (!call->gammas.given && (call->gamma == 0.5 || call->gamma == 1 || call->gamma == 2));
     const Py_ssize_t K = call->n_classes;
@@ -238,11 +252,7 @@ VECTORISED static int NAME(softmax)(const Call *call)
             for (int i = 0; i < n; i++)
                 log_q[i] = NAME(log_)(q[i] < TINY ? TINY : q[i]);
         NAME(power)(n, q, log_q, call->gamma, gammas, weight, scale, qg);
-        if (call->loss.given) {
-            for (int i = 0; i < n; i++)
-                A[i] = qg[i] * L[i];
-            NAME(store)(A, n, &call->loss, row, 0);
-        }
+        NAME(store_loss)(call, row, n, qg, L, A);
         if (!call->gradient.given)
             continue;
         if (log_loss)
@@ -278,17 +288,7 @@ VECTORISED static int NAME(softmax)(const Call *call)
                     e_k[i] = is_true ? -A[i] : g;
                     h[i] = is_true ? H[i] : (A[i] * complement + H[i] * share) * share;
                 }
-            NAME(store)(e_k, n, &call->gradient, row, k);
-            if (!call->hessian.given)
-                continue;
-            for (int i = 0; i < n; i++)
-                h[i] *= factor;
-            if (least > 0)
-                for (int i = 0; i < n; i++) {
-                    T floor = least * (e_k[i] < 0 ? -e_k[i] : e_k[i]);
-                    h[i] = floor > h[i] ? floor : h[i];
-                }
-            NAME(store)(h, n, &call->hessian, row, k);
+            NAME(store_derivatives)(call, row, k, n, e_k, h);
         }
     }
     free(e);

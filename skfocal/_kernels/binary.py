@@ -34,6 +34,7 @@ from skfocal._kernels.blocks import (
 
 
 def _scratch() -> tuple[int]:
+    # The kernels in C have their own, on the stack.
     return (6,) if _kernels.compiled is None else (0,)
 
 
@@ -197,10 +198,10 @@ def _gradient_hessian(
     hessian: Array,
     scratch: Array,
 ) -> None:
+    """A block of `gradient_hessian` in NumPy."""
     direct = gradient.dtype == hessian.dtype == minus_s.dtype
     g, h = (gradient, hessian) if direct else (scratch[5], scratch[3])
-    is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
-    if is_zero:
+    if not isinstance(gamma, np.ndarray) and gamma == 0.0:
         _cross_entropy(z, minus_s, weight, scale, least / hessian_factor, g, h, scratch)
     else:
         _focal(z, minus_s, weight, gamma, scale, least / hessian_factor, g, h, scratch)

@@ -221,6 +221,7 @@ def _each_compiled_block(
     hessian: Array | None = None,
     finish: Finish | None = None,
 ) -> None:
+    """Have the kernel in C fill the results that are given; the arguments are those of `gradient_hessian`."""
     assert _kernels.compiled is not None
     fill = _kernels.compiled.softmax
 
