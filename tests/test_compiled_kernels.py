@@ -98,8 +98,9 @@ def test_compiled_kernels_refuse_what_they_cannot_read(compiled):
         compiled.softmax(Z, y, None, 1.0, 1.0, 1.0, 0.0, None, Z[:, :1], Z)
 
 
-def test_an_environment_variable_leaves_the_work_to_numpy():
-    code = "import skfocal._kernels as k; print(k.compiled)"
-    run = [sys.executable, "-c", code]
-    out = subprocess.run(run, env={**os.environ, "SKFOCAL_COMPILED": "0"}, check=True, capture_output=True, text=True)
-    assert out.stdout.strip() == "None"
+@pytest.mark.parametrize(("value", "printed"), [("0", "None"), ("1", "skfocal._kernels._compiled")])
+def test_an_environment_variable_leaves_the_work_to_numpy(value, printed):
+    # -P: the package that is installed, not the one in the working directory.
+    run = [sys.executable, "-P", "-c", "import skfocal._kernels as k; print(getattr(k.compiled, '__name__', None))"]
+    environment = {**os.environ, "SKFOCAL_COMPILED": value}
+    assert subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout.strip() == printed
