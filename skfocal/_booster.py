@@ -48,6 +48,9 @@ class FocalObjectiveBase:
     """Set by an estimator whose fit owns the objective: it is shown one data set only, and its results are used up
     before it is called again, so that labels need not be compared and the same arrays are filled each round."""
 
+    drop_bits = 0
+    """Last bits of the float32 results that the library is better without."""
+
     def __init__(
         self,
         gamma: Any = 2.0,
@@ -99,11 +102,6 @@ class FocalObjectiveBase:
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
 
-    def finish(self, rows: slice, gradient: Array, hessian: Array) -> None:
-        """What the library wants done to a block of float32 results, in place."""
-        if self.max_step is None:
-            np.maximum(hessian, TINY_HESSIAN, out=hessian)
-
     def hessian_factor(self, n_scores: int) -> float:
         """What the library multiplies the diagonal Hessian of its own loss by."""
         raise AttributeError(f"{type(self).__name__} has no hessian_factor")
@@ -140,8 +138,9 @@ class FocalObjectiveBase:
             scale=self.scale,
             hessian_factor=self.hessian_factor(n_scores),
             least=0.0 if self.max_step is None else 1.0 / self.max_step,
+            floor=TINY_HESSIAN if self.max_step is None else -np.inf,
+            drop_bits=self.drop_bits,
             out=out,
-            finish=self.finish,
             n_threads=self.n_threads,
         )
 

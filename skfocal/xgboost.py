@@ -65,6 +65,11 @@ class FocalObjective(FocalObjectiveBase):
     20
     """
 
+    # With 21 of its 24 bits a derivative times a whole weight up to 8 is exact, so that a row of weight 2 is to XGBoost
+    # the very same as the row twice; rounding the product instead moves leaves in the last digit and ties with it.
+    # Costs a relative 2.4e-7, next to the 6e-8 of float32.
+    drop_bits = 3
+
     def hessian_factor(self, n_scores: int) -> float:
         return 1.0 if n_scores == 1 else 2.0
 
@@ -78,23 +83,6 @@ class FocalObjective(FocalObjectiveBase):
         return gradient, hessian
 
     __call__.__doc__ = FocalObjectiveBase.__call__.__doc__
-
-    def finish(self, rows: slice, gradient: Array, hessian: Array) -> None:
-        super().finish(rows, gradient, hessian)
-        for derivative in (gradient, hessian):
-            round_off(derivative)
-
-
-def round_off(derivative: Array) -> None:
-    """Round float32 in place to 21 of its 24 bits.
-
-    Times a whole weight up to 8 the product is then exact, so that a row of weight 2 is to XGBoost the very same as
-    the row twice; rounding the product instead moves leaves in the last digit and ties with it. Costs a relative
-    2.4e-7, next to the 6e-8 of float32. As integers, floats of one sign are in their order: half a step up, then down.
-    """
-    bits = derivative.view(np.uint32)
-    np.add(bits, 4, out=bits)
-    np.bitwise_and(bits, 0xFFFFFFF8, out=bits)
 
 
 class FocalMetric(FocalMetricBase):

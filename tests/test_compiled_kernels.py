@@ -25,7 +25,7 @@ def test_c_and_numpy_agree_on_any_memory_layout(n_classes, dtype, gamma, monkeyp
     w = rng.random(n).astype(dtype)
     c = rng.uniform(0, 3, size=n).astype(dtype) if gamma == "per row" else gamma
     module, z, labels = (binary, Z[:, 0], (1 - 2 * y).astype(dtype)) if n_classes == 1 else (softmax, Z, y)
-    options = {"scale": 1.7, "hessian_factor": 1.2, "least": 0.25}
+    options = {"scale": 1.7, "hessian_factor": 1.2, "least": 0.25, "floor": 0.01}
 
     def results(z, *rest, out=None):
         return [
@@ -71,7 +71,7 @@ def test_memory_that_is_not_aligned_is_read_and_written(dtype):
 def test_compiled_kernels_refuse_what_they_cannot_read(compiled):
     z, s, y = np.zeros(3), np.ones(3), np.zeros(3, dtype=np.intp)
     g, h = np.empty(3), np.empty(3)
-    rest = 1.0, 1.0, 0.0, None, g, h
+    rest = 1.0, 1.0, 0.0, 0.0, 0, None, g, h
     compiled.binary(z, s, None, 1.0, *rest)
     read_only = np.empty(3)
     read_only.flags.writeable = False
@@ -82,20 +82,22 @@ def test_compiled_kernels_refuse_what_they_cannot_read(compiled):
         (z, s, None, s[:2], *rest),
         (z.astype(np.int64), s, None, 1.0, *rest),
         (z.astype(np.float32), s.astype(np.float32), None, 1.0, *rest),  # results wider than what is computed
-        (z, s, None, 1.0, 1.0, 1.0, 0.0, None, g[:2], h),
+        (z, s, None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, g[:2], h),
         (z[:, np.newaxis], s, None, 1.0, *rest),
     ):
         with pytest.raises(ValueError, match="wrong type or shape"):
             compiled.binary(*bad)
     with pytest.raises((ValueError, BufferError), match="read-only"):
-        compiled.binary(z, s, None, 1.0, 1.0, 1.0, 0.0, None, read_only, h)
+        compiled.binary(z, s, None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, read_only, h)
     with pytest.raises(TypeError):
         compiled.binary(z, s, None)
+    with pytest.raises(ValueError, match="drop_bits must be from 0 to 23, got 24"):
+        compiled.binary(z, s, None, 1.0, 1.0, 1.0, 0.0, 0.0, 24, None, g, h)
     Z = np.zeros((3, 2))
     with pytest.raises(ValueError, match="y has the wrong type or shape"):
-        compiled.softmax(Z, y.astype(np.int32), None, 1.0, 1.0, 1.0, 0.0, None, Z, Z)
+        compiled.softmax(Z, y.astype(np.int32), None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, Z, Z)
     with pytest.raises(ValueError, match="gradient has the wrong type or shape"):
-        compiled.softmax(Z, y, None, 1.0, 1.0, 1.0, 0.0, None, Z[:, :1], Z)
+        compiled.softmax(Z, y, None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, Z[:, :1], Z)
 
 
 @pytest.mark.parametrize(("value", "printed"), [("0", "None"), ("1", "skfocal._kernels._compiled")])

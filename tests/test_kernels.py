@@ -11,7 +11,7 @@ from scipy.special import expit, softmax as scipy_softmax
 
 from skfocal import _kernels
 from skfocal._kernels import binary, softmax
-from skfocal._kernels.blocks import BLOCK_ELEMENTS
+from skfocal._kernels.blocks import BLOCK_ELEMENTS, each_block
 
 GAMMAS = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 MARGINS = (-700.0, -300.0, -80.0, -40.5, -20.0, -7.3, -2.8, -1.0, -0.1, 0.0, 1e-8, 0.1, 0.7, 1.0, 2.5, 7.3)
@@ -315,38 +315,36 @@ def test_gamma_zero_is_cross_entropy_on_many_rows(spread):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_finish_changes_each_block_of_results(dtype):
+@pytest.mark.parametrize("out_dtype", [np.float32, np.float64])
+def test_hessians_are_floored_and_results_rounded_to_fewer_bits(out_dtype, dtype):
     n = 2 * BLOCK_ELEMENTS + 5
-    z, y = np.random.default_rng(4).normal(size=(n, 2)).astype(dtype), np.arange(n) % 2
-    seen = np.zeros(n)
-
-    def finish(rows, gradient, hessian):
-        seen[rows] += 1
-        gradient *= 2
-        hessian[:] = 3
+    z, y = 3 * np.random.default_rng(4).normal(size=(n, 2)).astype(dtype), np.arange(n) % 2
+    out_dtype = min(out_dtype, dtype, key=lambda t: np.dtype(t).itemsize)
+    bits = 24 if out_dtype is np.float32 else 53
 
     for kernel, arguments in ((binary, (z[:, 0], 1 - 2 * y.astype(dtype))), (softmax, (z, y))):
-        plain = kernel.gradient_hessian(*arguments, None, 2.0)[0].astype(np.float32)
-        shape = arguments[0].shape
-        out = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        kernel.gradient_hessian(*arguments, None, 2.0, out=out, finish=finish)
-        assert_array_equal(out[0], 2 * plain)
-        assert (out[1] == 3).all()
-    assert (seen == 2).all()
+        g, h = (a.astype(out_dtype) for a in kernel.gradient_hessian(*arguments, None, 2.0))
+        assert h.min() < 0.0
+        out = np.empty(g.shape, out_dtype), np.empty(g.shape, out_dtype)
+        kernel.gradient_hessian(*arguments, None, 2.0, out=out, floor=1e-3, drop_bits=3)
+        for rounded, exact in zip(out, (g, np.maximum(h, out_dtype(1e-3))), strict=True):
+            digits, exponent = np.frexp(rounded)
+            whole = np.ldexp(digits, bits - 3)
+            assert_array_equal(whole, np.rint(whole))
+            assert (np.abs(whole - np.ldexp(exact, bits - 3 - exponent)) <= 0.5).all()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_an_error_on_any_thread_reaches_the_caller(n_threads):
-    n = 6 * BLOCK_ELEMENTS
-    z, s, failed = np.zeros(n), np.ones(n), []
+    failed = []
 
-    def finish(rows, gradient, hessian):
-        if rows.start:
-            failed.append(rows)
-            raise FloatingPointError(f"rows from {rows.start}")
+    def run(start, stop, scratch):
+        if start:
+            failed.append(start)
+            raise FloatingPointError(f"rows from {start}")
 
     with pytest.raises(FloatingPointError, match="rows from"):
-        binary.gradient_hessian(z, s, None, 2.0, finish=finish, n_threads=n_threads)
+        each_block(run, 6 * BLOCK_ELEMENTS, scratch_shape=(0,), dtype=float, n_threads=n_threads)
     assert 1 <= len(failed) <= n_threads
 
 

@@ -2,8 +2,8 @@
  *
  * _compiled.h has the formulas and is included once for each number type. This file has what is asked for by Python:
  *
- *     binary(z, minus_s, weight, gamma, scale, hessian_factor, least, loss, gradient, hessian)
- *     softmax(z, y, weight, gamma, scale, hessian_factor, least, loss, gradient, hessian)
+ *     binary(z, minus_s, weight, gamma, scale, hessian_factor, least, floor, drop_bits, loss, gradient, hessian)
+ *     softmax(z, y, weight, gamma, scale, hessian_factor, least, floor, drop_bits, loss, gradient, hessian)
  *
  * with arrays of any strides, None for a weight or a result that is not wanted, gamma a number or an array. The last
  * three are filled. z, minus_s, weight and an array gamma share a type, float32 or float64; results are of it or narrower.
@@ -40,12 +40,27 @@ typedef struct {
 
 typedef struct {
     Array z, labels, weight, gammas, loss, gradient, hessian; /* labels: minus_s or y */
-    double gamma, scale, factor, least;
+    double gamma, scale, factor, least, floor;
+    int drop_bits;
     Py_ssize_t n_rows, n_classes;
 } Call;
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
+
+/* x rounded to `drop_bits` fewer bits. As integers, numbers of one sign are in their order: half a step up, then down. */
+#define ROUNDED(T, U)                                       \
+    static inline T rounded_##T(T x, int drop_bits)         \
+    {                                                       \
+        U bits;                                             \
+        memcpy(&bits, &x, sizeof bits);                     \
+        bits += ((U)1 << drop_bits) >> 1;                   \
+        bits &= ~(((U)1 << drop_bits) - 1);                 \
+        memcpy(&x, &bits, sizeof x);                        \
+        return x;                                           \
+    }
+ROUNDED(float, uint32_t)
+ROUNDED(double, uint64_t)
 
 /* exp(r) = 1 + r + r**2 * EXP_POLYNOMIAL(r) for abs(r) <= log(2)/2, and atanh(s) = s + s**3 * ATANH_POLYNOMIAL(s**2) for
  * 0 <= s <= 1/3: Chebyshev interpolation at 60 digits with mpmath.chebyfit(f, interval, 10), for float 6 and 5. Errors
@@ -132,9 +147,13 @@ static PyObject *run(PyObject *arguments, int several)
     PyObject *z, *labels, *weight, *gamma, *loss, *gradient, *hessian, *result = NULL;
     Call call;
     memset(&call, 0, sizeof call);
-    if (!PyArg_ParseTuple(arguments, "OOOOdddOOO", &z, &labels, &weight, &gamma, &call.scale, &call.factor, &call.least,
-                          &loss, &gradient, &hessian))
+    if (!PyArg_ParseTuple(arguments, "OOOOddddiOOO", &z, &labels, &weight, &gamma, &call.scale, &call.factor, &call.least,
+                          &call.floor, &call.drop_bits, &loss, &gradient, &hessian))
         return NULL;
+    if (call.drop_bits < 0 || call.drop_bits > 23) {
+        PyErr_Format(PyExc_ValueError, "drop_bits must be from 0 to 23, got %d", call.drop_bits);
+        return NULL;
+    }
     if (!take(z, "raw_prediction", 0, 0, "df", -1, several ? -1 : 0, &call.z))
         goto end;
     Py_ssize_t n = call.n_rows = call.z.view.shape[0], K = call.n_classes = several ? call.z.view.shape[1] : 0;

@@ -50,23 +50,23 @@ static inline const T *NAME(load)(const Array *a, Py_ssize_t row, Py_ssize_t k, 
     return room;
 }
 
-static inline void NAME(store)(const T *from, int n, const Array *a, Py_ssize_t row, Py_ssize_t k)
+static inline void NAME(store)(const T *from, int n, const Array *a, Py_ssize_t row, Py_ssize_t k, int drop_bits)
 {
     char *to = (char *)a->view.buf + row * a->stride + k * a->class_stride;
     if (a->is_double && a->contiguous)
         for (int i = 0; i < n; i++)
-            ((double *)to)[i] = from[i];
+            ((double *)to)[i] = rounded_double(from[i], drop_bits);
     else if (a->is_double)
         for (int i = 0; i < n; i++) {
-            double x = from[i];
+            double x = rounded_double(from[i], drop_bits);
             memcpy(to + i * a->stride, &x, sizeof x);
         }
     else if (a->contiguous)
         for (int i = 0; i < n; i++)
-            ((float *)to)[i] = (float)from[i];
+            ((float *)to)[i] = rounded_float((float)from[i], drop_bits);
     else
         for (int i = 0; i < n; i++) {
-            float x = (float)from[i];
+            float x = rounded_float((float)from[i], drop_bits);
             memcpy(to + i * a->stride, &x, sizeof x);
         }
 }
@@ -126,14 +126,14 @@ static inline void NAME(store_loss)(const Call *call, Py_ssize_t row, int n, con
         return;
     for (int i = 0; i < n; i++)
         room[i] = qg[i] * L[i];
-    NAME(store)(room, n, &call->loss, row, 0);
+    NAME(store)(room, n, &call->loss, row, 0, 0);
 }
 
-/* The gradient g, and the Hessian h times its factor, raised to `least` times abs(g). */
+/* The gradient g, and the Hessian h times its factor, raised to `least` times abs(g) and to `floor`. */
 static inline void NAME(store_derivatives)(const Call *call, Py_ssize_t row, Py_ssize_t k, int n, const T *g, T *h)
 {
-    const T factor = (T)call->factor, least = (T)call->least;
-    NAME(store)(g, n, &call->gradient, row, k);
+    const T factor = (T)call->factor, least = (T)call->least, smallest = (T)call->floor;
+    NAME(store)(g, n, &call->gradient, row, k, call->drop_bits);
     if (!call->hessian.given)
         return;
     for (int i = 0; i < n; i++)
@@ -143,7 +143,10 @@ static inline void NAME(store_derivatives)(const Call *call, Py_ssize_t row, Py_
             T floor = least * (g[i] < 0 ? -g[i] : g[i]);
             h[i] = floor > h[i] ? floor : h[i];
         }
-    NAME(store)(h, n, &call->hessian, row, k);
+    if (call->floor > -INFINITY)
+        for (int i = 0; i < n; i++)
+            h[i] = smallest > h[i] ? smallest : h[i];
+    NAME(store)(h, n, &call->hessian, row, k, call->drop_bits);
 }
 
 VECTORISED static int NAME(binary)(const Call *call)

@@ -23,9 +23,9 @@ import numpy as np
 from skfocal import _kernels
 from skfocal._kernels.blocks import (
     Array,
-    Finish,
     Gamma,
     each_block,
+    finish,
     has_fast_log1p,
     power_is_by_products,
     q_to_the_gamma,
@@ -123,7 +123,7 @@ def _loss(
     z: Array, minus_s: Array, weight: Array | None, gamma: Gamma, loss: Array, gradient: Array | None, scratch: Array
 ) -> None:
     if _kernels.compiled is not None:
-        _kernels.compiled.binary(z, minus_s, weight, gamma, 1.0, 1.0, 0.0, loss, gradient, None)
+        _kernels.compiled.binary(z, minus_s, weight, gamma, 1.0, 1.0, 0.0, -np.inf, 0, loss, gradient, None)
         return
     minus_u, e, p, L, qg, t = scratch
     np.multiply(minus_s, z, out=minus_u)
@@ -159,28 +159,28 @@ def gradient_hessian(
     hessian_factor: float = 1.0,
     least: float = 0.0,
     out: tuple[Array, Array] | None = None,
-    finish: Finish | None = None,
+    floor: float = -np.inf,
+    drop_bits: int = 0,
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
     """First and second derivative of each row's loss, (n,) both.
 
     ``scale`` multiplies both, ``hessian_factor`` the second alone, which is then raised to ``least`` times the first's
-    absolute value at least. ``out`` may have a narrower dtype than ``minus_s``, in which everything is computed;
-    ``finish`` gets it. ``spare``: see `each_block`.
+    absolute value at least, and to ``floor``. ``out`` may have a narrower dtype than ``minus_s``, in which everything
+    is computed; results are rounded to ``drop_bits`` bits less than it has. ``spare``: see `each_block`.
     """
     gradient, hessian = out if out is not None else (np.empty_like(minus_s), np.empty_like(minus_s))
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
         z, s, w, c = raw_prediction[rows], minus_s[rows], take_rows(weight, start, stop), take_rows(gamma, start, stop)
+        parts = gradient[rows], hessian[rows]
         if _kernels.compiled is not None:
-            parts = gradient[rows], hessian[rows]
-            _kernels.compiled.binary(z, s, w, c, scale, hessian_factor, least, None, *parts)
+            _kernels.compiled.binary(z, s, w, c, scale, hessian_factor, least, floor, drop_bits, None, *parts)
         else:
-            _gradient_hessian(z, s, w, c, scale, hessian_factor, least, gradient[rows], hessian[rows], scratch)
-        if finish is not None:
-            finish(rows, gradient[rows], hessian[rows])
+            _gradient_hessian(z, s, w, c, scale, hessian_factor, least, *parts, scratch)
+            finish(*parts, floor, drop_bits)
 
     each_block(run, minus_s.shape[0], scratch_shape=_scratch(), dtype=minus_s.dtype, n_threads=n_threads, spare=spare)
     return gradient, hessian

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Gamma: TypeAlias = float | Array
 """The focusing parameter of the true class: one number, or one number per row."""
-Finish: TypeAlias = Callable[[slice, Array, Array], None]
-"""``finish(rows, gradient, hessian)`` changes a block of results in place while it is in the cache."""
 
 BLOCK_ELEMENTS = 131_072
 """Rows per block times classes. Smaller blocks pay for NumPy's call overhead, some 50 calls of a microsecond each, and
@@ -102,6 +100,18 @@ def _spare_array(spare: list[Array] | None, shape: tuple[int, ...], dtype: Any) 
     if array is None or array.shape != shape or array.dtype != dtype:
         return np.empty(shape, dtype=dtype)
     return array
+
+
+def finish(gradient: Array, hessian: Array, floor: float, drop_bits: int) -> None:
+    """Raise Hessians to ``floor``, then round both results to ``drop_bits`` fewer bits, in place."""
+    if floor > -np.inf:
+        np.maximum(hessian, floor, out=hessian)
+    if drop_bits:
+        for result in (gradient, hessian):
+            # As integers, floats of one sign are in their order: half a step up, then down.
+            bits = result.view(f"u{result.itemsize}")
+            np.add(bits, (1 << drop_bits) // 2, out=bits)
+            np.bitwise_and(bits, ~bits.dtype.type((1 << drop_bits) - 1), out=bits)
 
 
 def take_rows(per_row: Any, start: int, stop: int) -> Any:

@@ -25,7 +25,7 @@ import numpy as np
 
 from skfocal import _kernels
 from skfocal._kernels.binary import first_derivative, log1p_gamma_p_r, second_derivative, terms_of
-from skfocal._kernels.blocks import Array, Finish, Gamma, each_block, q_to_the_gamma, take_rows
+from skfocal._kernels.blocks import Array, Gamma, each_block, finish, q_to_the_gamma, take_rows
 
 SURELY_WRONG = 0.97
 """Share ``r_k`` from which on ``1 - r_k`` is summed from the others; below, the subtraction loses five bits at most."""
@@ -216,10 +216,11 @@ def _each_compiled_block(
     scale: float = 1.0,
     hessian_factor: float = 1.0,
     least: float = 0.0,
+    floor: float = -np.inf,
+    drop_bits: int = 0,
     loss: Array | None = None,
     gradient: Array | None = None,
     hessian: Array | None = None,
-    finish: Finish | None = None,
 ) -> None:
     """Have the kernel in C fill the results that are given; the arguments are those of `gradient_hessian`."""
     assert _kernels.compiled is not None
@@ -229,9 +230,7 @@ def _each_compiled_block(
         rows = slice(start, stop)
         data = raw_prediction[rows], y[rows], _rows(weight, rows), _rows(gamma, rows)
         results = (None if a is None else a[rows] for a in (loss, gradient, hessian))
-        fill(*data, scale, hessian_factor, least, *results)
-        if finish is not None and gradient is not None and hessian is not None:
-            finish(rows, gradient[rows], hessian[rows])
+        fill(*data, scale, hessian_factor, least, floor, drop_bits, *results)
 
     n_rows, n_classes = raw_prediction.shape
     each_block(run, n_rows, scratch_shape=(0,), dtype=raw_prediction.dtype, n_classes=n_classes, n_threads=n_threads)
@@ -292,7 +291,8 @@ def gradient_hessian(
     hessian_factor: float = 1.0,
     least: float = 0.0,
     out: tuple[Array, Array] | None = None,
-    finish: Finish | None = None,
+    floor: float = -np.inf,
+    drop_bits: int = 0,
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
@@ -304,7 +304,8 @@ def gradient_hessian(
     if _kernels.compiled is not None:
         _each_compiled_block(
             raw_prediction, y, weight, gamma, n_threads,
-            scale=scale, hessian_factor=hessian_factor, least=least, gradient=gradient, hessian=hessian, finish=finish,
+            scale=scale, hessian_factor=hessian_factor, least=least, floor=floor, drop_bits=drop_bits,
+            gradient=gradient, hessian=hessian,
         )  # fmt: skip
         return gradient, hessian
     is_zero = not isinstance(gamma, np.ndarray) and gamma == 0.0
@@ -320,8 +321,7 @@ def gradient_hessian(
             first = block.gradient()
         _store(first, gradient[rows])
         _store(second, hessian[rows])
-        if finish is not None:
-            finish(rows, gradient[rows], hessian[rows])
+        finish(gradient[rows], hessian[rows], floor, drop_bits)
 
     _each_block(run, raw_prediction, y, n_threads, spare)
     return gradient, hessian
