@@ -415,8 +415,8 @@ def _multiclass_optimum(log_share: Array, gamma: Array, log_alpha: Array) -> Arr
     """Log-probabilities at which the posterior, class weights undone, is the class shares.
 
     With ``phi(p) = p / (q**gamma * (1 + gamma*p*r))`` the posterior of class k is ``phi_k(p_k) / alpha_k`` over
-    their sum. Each phi_k is strictly increasing (its derivative by log p has the sign of
-    ``q + 2*gamma*p + gamma*(gamma-1)*p**2*r > 0``), so for each constant c there is one p_k with
+    their sum. Each phi_k is strictly increasing: with ``p = sigmoid(x)`` the derivative of its logarithm by x is
+    ``(q + 2*gamma*p + gamma*(gamma-1)*p**2*r) / (1 + gamma*p*r) > 0``. So for each constant c there is one p_k with
     ``log phi_k(p_k) = c + log share_k + log alpha_k``, and one c where the p_k sum to 1.
     """
     target = log_share + log_alpha
@@ -424,20 +424,30 @@ def _multiclass_optimum(log_share: Array, gamma: Array, log_alpha: Array) -> Arr
         log_p_direct: Array = target - np.logaddexp.reduce(target)
         return log_p_direct
 
-    def log_phi(logit: Array) -> Array:
+    def log_phi(logit: Array) -> tuple[Array, Array]:
+        """Its values and derivatives."""
         log_p, log_q = -np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit)
         p, q = np.exp(log_p), np.exp(log_q)
-        result: Array = log_p - gamma * log_q - binary.log1p_gamma_p_r(gamma, p, log_p, q, np.empty_like(p))
-        return result
+        log1p_gamma_p_r = binary.log1p_gamma_p_r(gamma, p, log_p, q, np.empty_like(p))
+        gamma_p_r = np.expm1(log1p_gamma_p_r)
+        slope = (q + 2.0 * gamma * p + (gamma - 1.0) * p * gamma_p_r) / (1.0 + gamma_p_r)
+        return log_p - gamma * log_q - log1p_gamma_p_r, slope
 
     def log_p(c: float) -> Array:
         # exp(-700) is still a normal number; beyond +-700 p is 0 or 1 to the last digit.
         low, high = np.full_like(target, -700.0), np.full_like(target, 700.0)
+        logit = np.clip(c + target, low, high)
         for _ in range(64):
-            middle = 0.5 * (low + high)
-            too_low = log_phi(middle) < c + target
-            low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-        result: Array = -np.logaddexp(0.0, -0.5 * (low + high))
+            value, slope = log_phi(logit)
+            too_low = value < c + target
+            low, high = np.where(too_low, logit, low), np.where(too_low, high, logit)
+            # Newton's step, or to the middle where that leaves the bracket.
+            new = logit - np.divide(value - (c + target), slope, out=np.full_like(logit, np.inf), where=slope > 0.0)
+            new = np.where((low <= new) & (new <= high), new, 0.5 * (low + high))
+            logit, moved = new, np.abs(new - logit)
+            if (moved <= 1e-15 * (1.0 + np.abs(logit))).all():
+                break
+        result: Array = -np.logaddexp(0.0, -logit)
         return result
 
     # phi(p) >= p/(1+gamma) * (1-p)**0 at small p and p = 1 - 1/K at most is asked of any class.

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import skfocal
+from skfocal._classifier import encode_labels
 from skfocal.linear_model import FocalLogisticRegression
 from skfocal.metrics import neg_focal_loss_scorer
 
@@ -55,6 +56,32 @@ def every_check():
         pytest.param(estimator, check, id=f"{type(estimator).__name__}-{i}-{getattr(check, 'func', check).__name__}")
         for i, (estimator, check) in enumerate(checks)
     ]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [3, 3, 1, 2, 1] * 4,
+        [-128, 127] * 300,
+        [7, 9, 9, -4] * 20,
+        [2**63, 2**64 - 1] * 5,
+        [-(2**63), 2**63 - 1] * 5,
+        [True, False, False],
+        [0, 1],
+        [1.0, 2.0] * 9,
+        ["b", "a"] * 9,
+    ],
+    ids=lambda labels: str(labels[:4]),
+)
+def test_labels_are_encoded_as_by_numpy(labels):
+    y, objects = np.array(labels), np.array(labels, dtype=object)
+    kinds = [t for t in "bBhHiIlL" if y.dtype.kind in "iu" and (y.astype(t).astype(object) == objects).all()]
+    for a in (y, *(y.astype(t) for t in kinds)):
+        classes, indices = encode_labels(a)
+        expected = np.unique(a, return_inverse=True)
+        assert_array_equal(classes, expected[0], strict=True)
+        assert_array_equal(indices, expected[1].astype(np.intp), strict=True)
+        assert not np.shares_memory(indices, a)
 
 
 # What scikit-learn's checks hand in makes the libraries talk: sparse formats they convert, features without names.
