@@ -106,6 +106,8 @@ def lightgbm_models():
         "LightGBM balanced": Model(
             "LightGBM", lambda n: parent(n, class_weight="balanced")
         ),
+        # What of the gain is the bins': log loss as in the parent, nothing else different.
+        "LightGBM balanced bins": Model("LightGBM", lambda n: FocalLGBMClassifier(0.0, max_step=None, **common)),
         "LightGBM early stopping": Model("LightGBM", lambda n: parent(n, True), early_stopping=stop),
         **focal_models("LightGBM", ours, stop),
     }  # fmt: skip
@@ -136,7 +138,6 @@ def xgboost_models():
     return {
         "XGBoost": Model("XGBoost", parent, tune_threshold=True),
         "XGBoost balanced": Model("XGBoost", parent, balanced_by_weight=True),
-        # What of the gain is the bins': log loss as in the parent, nothing else different.
         "XGBoost balanced bins": Model("XGBoost", lambda n: FocalXGBClassifier(0.0, max_step=None, **common)),
         "XGBoost early stopping": Model("XGBoost", lambda n: parent(n, True), early_stopping=stop),
         **focal_models("XGBoost", ours, stop),

@@ -6,6 +6,7 @@ May import ``_booster``, ``_classifier``, ``_evaluation``; nothing else in the p
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from skfocal._classifier import (
     resolve_class_weight,
 )
 from skfocal._kernels.blocks import Array
+from skfocal._lightgbm_bins import PARAMETER as BINS_PARAMETER, bins_file, without_path
 from skfocal._lightgbm_fit import (
     add_to_first_trees,
     constant_scores,
@@ -41,7 +43,7 @@ from skfocal._lightgbm_fit import (
     per_set,
     settle_dart,
 )
-from skfocal._validation import check_max_step, check_sample_weight
+from skfocal._validation import check_bool, check_max_step, check_sample_weight
 from skfocal.metrics import index_labels
 
 __all__ = ["FocalLGBMClassifier", "FocalMetric", "FocalObjective"]
@@ -127,6 +129,11 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
 
     Parameters
     ----------{PARAMETERS_DOC}{MAX_STEP_DOC}{CALIBRATION_DOC}
+    balanced_bins : bool, default=True
+        Whether half of a column's bins are quantiles of the classes, each of the same weight, and only the others
+        of the rows. A class of a few dozen rows among many is else in the same bin as its neighbours, where no
+        tree can tell them apart. For numeric columns of arrays and data frames; sparse matrices have LightGBM's
+        bins, and so has a model with a ``forcedbins_filename`` of yours.
     **kwargs
         Every parameter of ``lightgbm.LGBMClassifier``. ``objective``, ``is_unbalance``, ``scale_pos_weight``,
         ``num_class``, ``sigmoid`` and ``boosting_type="rf"`` are errors that say what to use instead.
@@ -153,6 +160,8 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
     other probability metrics are computed on what ``predict_proba`` gives; a callable is handed probabilities, as by
     ``LGBMClassifier``, and a `FocalMetric` scores.
 
+    With ``focal_gamma=0``, ``max_step=None`` and ``balanced_bins=False`` it grows the trees of ``LGBMClassifier``.
+
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
@@ -172,15 +181,17 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         *,
         max_step: float | None = 4.0,
         calibration: Any = "focus",
+        balanced_bins: bool = True,
         **kwargs: Any,
     ) -> None:
         self.focal_gamma = focal_gamma
         self.focal_alpha = focal_alpha
         self.max_step = max_step
         self.calibration = calibration
+        self.balanced_bins = balanced_bins
         super().__init__(**kwargs)
 
-    focal_parameters = (*FocalClassifierMixin.focal_parameters, "max_step")
+    focal_parameters = (*FocalClassifierMixin.focal_parameters, "max_step", "balanced_bins")
 
     def set_params(self, **params: Any) -> FocalLGBMClassifier:
         """Set parameters of this estimator.
@@ -203,6 +214,7 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
     def _check_parameters(self) -> dict[str, Any]:
         self._check_focal_parameters()
         check_max_step(self.max_step)
+        check_bool(self.balanced_bins, "balanced_bins")
         params = self.get_params()
         for name, advice in REPLACED_PARAMETERS.items():
             value = params.get(name)
@@ -226,6 +238,8 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         if stage == "fit":
             params["metric"] = None  # all metrics come as eval_metric
             params.setdefault("feature_pre_filter", False)
+            if self._bins_file is not None:
+                params[BINS_PARAMETER] = self._bins_file
         return params
 
     def fit(
@@ -315,8 +329,11 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
             baked = False
         if any(params.get(name) == "dart" for name in BOOSTING_ALIASES):
             callbacks = [*(callbacks or ()), settle_dart]
+        bins: Any = nullcontext()
+        if self.balanced_bins:
+            bins = bins_file(X, indices, weight, params, categorical_feature, feature_name)
         try:
-            with warnings.catch_warnings():
+            with bins as self._bins_file, warnings.catch_warnings():
                 # eval_set stays a documented way in here; the parent of version 4.7 would have it deprecated.
                 warnings.filterwarnings("ignore", message="The argument 'eval_set' is deprecated")
                 super().fit(
@@ -338,6 +355,9 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
         finally:
             self._objective_in_training.forget()
             del self._objective_in_training
+            bins_were_balanced = self.__dict__.pop("_bins_file", None) is not None
+        if bins_were_balanced:
+            without_path(self._Booster)
         if baked:
             add_to_first_trees(self._Booster, np.atleast_1d(start))
         self.intercept_ = start

@@ -18,6 +18,7 @@ from skfocal.lightgbm import FocalLGBMClassifier, FocalMetric, FocalObjective  #
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names, but LGBMClassifier")
 
 QUIET = {"verbosity": -1, "n_jobs": 1}
+AS_PARENT = {"max_step": None, "balanced_bins": False}
 
 
 def raw(model, X, **kwargs):
@@ -29,7 +30,7 @@ def raw(model, X, **kwargs):
 def test_gamma_zero_grows_the_trees_of_log_loss(problem, weighted, parameters):
     X, y, w = problem
     w = w if weighted else None
-    ours = FocalLGBMClassifier(0.0, max_step=None, **QUIET, **parameters).fit(X, y, w)
+    ours = FocalLGBMClassifier(0.0, **AS_PARENT, **QUIET, **parameters).fit(X, y, w)
     theirs = lgb.LGBMClassifier(**QUIET, **parameters).fit(X, y, w)
     assert_allclose(raw(ours, X), raw(theirs, X), rtol=0, atol=1e-10)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-12)
@@ -48,7 +49,7 @@ def test_gamma_zero_stops_early_where_log_loss_does(problem, weighted):
         # The set as a copy, so that a parent that would see the training data in it cannot.
         return model.fit(X[::2], y[::2], eval_set=[(X[1::2].copy(), y[1::2])], callbacks=stop, **kwargs)
 
-    ours = fit(FocalLGBMClassifier(0.0, max_step=None, metric=name, learning_rate=0.3, **QUIET))
+    ours = fit(FocalLGBMClassifier(0.0, **AS_PARENT, metric=name, learning_rate=0.3, **QUIET))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The argument 'eval_set' is deprecated")
         theirs = fit(lgb.LGBMClassifier(learning_rate=0.3, **QUIET))
@@ -181,7 +182,7 @@ def test_both_doors_give_the_same_model(problem, with_weights):
     init = np.full(len(y), start) if n_classes == 2 else np.tile(start, (len(y), 1))
     params["objective"] = FocalObjective(gamma=1.5, scale=FocalLoss(1.5).log_loss_scale(y, w))
     from_start = lgb.train(params, lgb.Dataset(X, y, weight=w, init_score=init), 15).predict(X) + start
-    ours = FocalLGBMClassifier(1.5, n_estimators=15, **QUIET).fit(X, y, w)
+    ours = FocalLGBMClassifier(1.5, balanced_bins=False, n_estimators=15, **QUIET).fit(X, y, w)
     assert_allclose(ours.decision_function(X), from_start, atol=1e-6)
 
 
@@ -278,7 +279,7 @@ def test_training_goes_on_from_a_model(imbalanced):
 def test_given_init_score_is_no_part_of_the_model(imbalanced):
     X, y = imbalanced
     init = np.full(len(y), -2.0)
-    ours = FocalLGBMClassifier(0.0, max_step=None, n_estimators=10, **QUIET).fit(X, y, init_score=init)
+    ours = FocalLGBMClassifier(0.0, **AS_PARENT, n_estimators=10, **QUIET).fit(X, y, init_score=init)
     theirs = lgb.LGBMClassifier(n_estimators=10, **QUIET).fit(X, y, init_score=init)
     assert_allclose(raw(ours, X), raw(theirs, X), atol=1e-10)
 
@@ -320,6 +321,7 @@ def test_no_collapse_on_extreme_imbalance():
         ({"focal_gamma": -1.0}, "focal_gamma must be a number >= 0"),
         ({"focal_alpha": 2.0}, "focal_alpha must"),
         ({"calibration": "sigmoid"}, "calibration must"),
+        ({"balanced_bins": "yes"}, "balanced_bins must be True or False, got 'yes'"),
         ({"class_weight": {0: 0.0}}, "class_weight must"),
         ({"metric": "huber"}, "eval_metric must be a callable or one of .* got 'huber'"),
     ],

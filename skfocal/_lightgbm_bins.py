@@ -1,0 +1,147 @@
+"""Bins for ``FocalLGBMClassifier``: quantiles of the classes beside those of the rows. May import ``_kernels.blocks``.
+
+LightGBM bins a column by the quantiles of its rows, and takes no weights for them. What it does take is a file of
+bounds that have to be there, and it spreads the rest of its bins over the rows as ever.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from skfocal._kernels.blocks import Array
+
+PARAMETER = "forcedbins_filename"
+MANY_ROWS, FEW_ROWS = 32_768, 4_096
+"""Rows that are looked at. Few give the quantiles of classes that outnumber their bounds; the rows of a rarer class
+need bounds between them and their neighbours, which only many tell. Sorting them takes 1.5 ms a column."""
+MAX_BIN_NAMES = "max_bin_by_feature", "max_bin", "max_bins"
+CATEGORICAL_ALIASES = ("categorical_feature", "cat_feature", "categorical_column", "cat_column", "categorical_features")
+
+
+@contextmanager
+def bins_file(
+    X: Any, indices: Array, weight: Array | None, params: dict[str, Any], categorical_feature: Any, feature_name: Any
+) -> Iterator[str | None]:
+    """A file of bounds for LightGBM, as long as the context lasts; None if it shall choose all by itself."""
+    if params.get(PARAMETER) or hasattr(X, "tocsr"):
+        yield None
+        return
+    max_bins = [value for name in MAX_BIN_NAMES if (value := params.get(name)) is not None] or [255]
+    n_bounds = max(1, int(np.min(max_bins[0])) // 2)
+    rows, row_weight = _sample(indices, weight, n_bounds)
+    skip = _categorical(X, params, categorical_feature, feature_name)
+    bounds = [
+        {"feature": j, "bin_upper_bound": found.tolist()}
+        for j, column in _columns(X, rows)
+        if j not in skip and len(found := class_quantiles(column, row_weight, n_bounds))
+    ]
+    if not bounds:
+        yield None
+        return
+    with TemporaryDirectory(prefix="skfocal_") as folder:
+        path = Path(folder, "bins.json")
+        path.write_text(json.dumps(bounds))
+        yield str(path)
+
+
+def _sample(indices: Array, weight: Array | None, n_bounds: int) -> tuple[Array, Array]:
+    """Some rows of each class, and weights that give every class the same total."""
+    if weight is None:
+        weight = np.ones(indices.shape[0])
+    counts = np.bincount(indices[weight > 0])
+    classes = np.flatnonzero(counts)
+    is_rare = counts[classes].min() < n_bounds / classes.shape[0]
+    wanted = (MANY_ROWS if is_rare else FEW_ROWS) // classes.shape[0] + 1
+    random = np.random.default_rng(0)
+    rows, weights = [], []
+    for k in classes:
+        of_class = np.flatnonzero((indices == k) & (weight > 0))
+        if of_class.shape[0] > wanted:
+            of_class = random.choice(of_class, wanted, replace=False)
+        rows.append(of_class)
+        weights.append(weight[of_class] / weight[of_class].sum())
+    return np.concatenate(rows), np.concatenate(weights)
+
+
+def class_quantiles(column: Array, weight: Array, n_bounds: int) -> Array:
+    """At most ``n_bounds`` bounds between distinct values, at quantiles of the weight; NaN and infinity are left out.
+
+    A value that is heavier than a step between two quantiles gets a bound on both sides.
+    """
+    finite = np.isfinite(column)
+    order = np.argsort(column[finite])
+    values, total = column[finite][order], np.cumsum(weight[finite][order])
+    last = np.flatnonzero(values[1:] > values[:-1])  # the last of equal values, before a larger one
+    if last.shape[0] <= n_bounds:
+        cuts = last
+    else:
+        n_steps = max(1, n_bounds // 2)
+        steps = np.arange(1, n_steps + 1) / (n_steps + 1) * total[-1]
+        after = np.unique(np.minimum(np.searchsorted(total[last], steps), last.shape[0] - 1))
+        heavy = np.diff(total[last], prepend=0.0)[after] > steps[0]
+        cuts = last[np.union1d(after, after[heavy & (after > 0)] - 1)[:n_bounds]]
+    # Half of each, as their sum may overflow.
+    bounds: Array = 0.5 * values[cuts] + 0.5 * values[cuts + 1]
+    return bounds
+
+
+def _categorical(X: Any, params: dict[str, Any], categorical_feature: Any, feature_name: Any) -> set[int]:
+    """Indices of the columns that are declared categorical: they have no bounds."""
+    given = [categorical_feature, *(params.get(name) for name in CATEGORICAL_ALIASES)]
+    names = feature_name if isinstance(feature_name, list) else getattr(X, "column_names", getattr(X, "columns", ()))
+    index = {name: j for j, name in enumerate(names)}
+    found: set[int] = set()
+    for value in given:
+        if value is None or (isinstance(value, str) and value == "auto"):
+            continue
+        if isinstance(value, str):
+            value = value.removeprefix("name:").split(",")
+        for entry in [value] if isinstance(value, int) else value:
+            if entry in index:
+                found.add(index[entry])
+            elif isinstance(entry, (int, np.integer)) or str(entry).isdigit():
+                found.add(int(entry))
+    return found
+
+
+def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
+    """Index and values of the numeric columns, for these rows, as float64.
+
+    What is no table of numbers has none: it is for LightGBM to say what is wrong with it.
+    """
+    if hasattr(X, "iloc"):
+        part = X.iloc[rows]
+        for j in range(part.shape[1]):
+            column = part.iloc[:, j]
+            if getattr(column.dtype, "kind", "O") in "biuf":
+                yield j, column.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif hasattr(X, "columns"):
+        part = X.take(rows) if hasattr(X, "take") else X[rows]
+        for j, name in enumerate(getattr(X, "column_names", X.columns)):
+            column = part[name].to_numpy()
+            if column.dtype.kind in "biuf":
+                yield j, column.astype(np.float64)
+    else:
+        try:
+            table = np.asarray(X)
+        except ValueError:
+            return
+        if table.ndim != 2 or table.dtype.kind not in "biuf":
+            return
+        for j in range(table.shape[1]):
+            yield j, table[rows, j].astype(np.float64)
+
+
+def without_path(booster: Any) -> None:
+    """Take the name of the file, which is gone, out of the model: it would be another at each fit."""
+    text = re.sub(rf"^\[{PARAMETER}: .*\]$", f"[{PARAMETER}: ]", booster.model_to_string(num_iteration=-1), flags=re.M)
+    booster.model_from_string(text)
+    booster.params.pop(PARAMETER, None)
