@@ -105,9 +105,11 @@ def _categorical(X: Any, params: dict[str, Any], categorical_feature: Any, featu
         if isinstance(value, str):
             value = value.removeprefix("name:").split(",")
         for entry in [value] if isinstance(value, int) else value:
-            if entry in index:
+            if isinstance(entry, (int, np.integer)):  # a position, whatever the column is called
+                found.add(int(entry))
+            elif entry in index:
                 found.add(index[entry])
-            elif isinstance(entry, (int, np.integer)) or str(entry).isdigit():
+            elif entry.isdigit():
                 found.add(int(entry))
     return found
 
