@@ -7,9 +7,11 @@ bounds that have to be there, and it spreads the rest of its bins over the rows 
 from __future__ import annotations
 
 import json
+import os
 import re
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +24,7 @@ PARAMETER = "forcedbins_filename"
 MANY_ROWS, FEW_ROWS = 32_768, 4_096
 """Rows that are looked at. Few give the quantiles of classes that outnumber their bounds; the rows of a rarer class
 need bounds between them and their neighbours, which only many tell. Sorting them takes 1.5 ms a column."""
-MAX_BIN_NAMES = "max_bin_by_feature", "max_bin", "max_bins"
+DEFAULT_MAX_BIN = 255
 CATEGORICAL_ALIASES = ("categorical_feature", "cat_feature", "categorical_column", "cat_column", "categorical_features")
 
 
@@ -31,25 +33,54 @@ def bins_file(
     X: Any, indices: Array, weight: Array | None, params: dict[str, Any], categorical_feature: Any, feature_name: Any
 ) -> Iterator[str | None]:
     """A file of bounds for LightGBM, as long as the context lasts; None if it shall choose all by itself."""
-    if params.get(PARAMETER) or hasattr(X, "tocsr"):
+    max_bin = None if params.get(PARAMETER) or hasattr(X, "tocsr") else _max_bin(params)
+    if max_bin is None:
         yield None
         return
-    max_bins = [value for name in MAX_BIN_NAMES if (value := params.get(name)) is not None] or [255]
-    n_bounds = max(1, int(np.min(max_bins[0])) // 2)
-    rows, row_weight = _sample(indices, weight, n_bounds)
+    by_column, of_others = max_bin
+    rows, row_weight = _sample(indices, weight, max([*by_column, of_others]) // 2)
     skip = _categorical(X, params, categorical_feature, feature_name)
-    bounds = [
-        {"feature": j, "bin_upper_bound": found.tolist()}
-        for j, column in _columns(X, rows)
-        if j not in skip and len(found := class_quantiles(column, row_weight, n_bounds))
-    ]
-    if not bounds:
-        yield None
-        return
-    with TemporaryDirectory(prefix="skfocal_") as folder:
+    bounds = []
+    for j, column in _columns(X, rows):
+        n_bounds = max(1, (by_column[j] if j < len(by_column) else of_others) // 2)
+        if j not in skip and len(found := class_quantiles(column, row_weight, n_bounds)):
+            bounds.append({"feature": j, "bin_upper_bound": found.tolist()})
+    with ExitStack() as stack:
+        yield _written(bounds, stack) if bounds else None
+
+
+def _written(bounds: list[dict[str, Any]], stack: ExitStack) -> str | None:
+    """Path of a file with the bounds, in a folder that goes with the stack; None, with a warning, if there can't be."""
+    try:
+        folder = stack.enter_context(TemporaryDirectory(prefix="skfocal_"))
         path = Path(folder, "bins.json")
         path.write_text(json.dumps(bounds))
-        yield str(path)
+        # LightGBM gets all parameters as one text, cut at blanks.
+        for name in (str(path), os.path.relpath(path)):
+            if not re.search(r"[\s=]", name):
+                return name
+        why = f"LightGBM reads no name with a blank or '=' like {str(path)!r}"
+    except (OSError, ValueError) as error:  # ValueError: no relative path from one Windows drive to another
+        why = str(error)
+    warnings.warn(
+        f"balanced_bins needs a file in the temporary directory, which can't be: {why}. Bins are LightGBM's own now; "
+        "set TMPDIR to another directory, or balanced_bins=False",
+        stacklevel=5,
+    )
+    return None
+
+
+def _max_bin(params: dict[str, Any]) -> tuple[list[int], int] | None:
+    """Numbers of bins column by column, and of columns without one; None if LightGBM has to say what is wrong."""
+    by_column = params.get("max_bin_by_feature")
+    if by_column is None:
+        by_column = []
+    given = [value for name in ("max_bin", "max_bins") if (value := params.get(name)) is not None]
+    try:
+        counts = [int(n) for n in (by_column.split(",") if isinstance(by_column, str) else by_column)]
+        return counts, int(given[0] if given else DEFAULT_MAX_BIN)
+    except (TypeError, ValueError):
+        return None
 
 
 def _sample(indices: Array, weight: Array | None, n_bounds: int) -> tuple[Array, Array]:
@@ -94,23 +125,23 @@ def class_quantiles(column: Array, weight: Array, n_bounds: int) -> Array:
 
 
 def _categorical(X: Any, params: dict[str, Any], categorical_feature: Any, feature_name: Any) -> set[int]:
-    """Indices of the columns that are declared categorical: they have no bounds."""
-    given = [categorical_feature, *(params.get(name) for name in CATEGORICAL_ALIASES)]
+    """Positions of the columns that are declared categorical: they have no bounds."""
     names = feature_name if isinstance(feature_name, list) else getattr(X, "column_names", getattr(X, "columns", ()))
-    index = {name: j for j, name in enumerate(names)}
+    position = {str(name): j for j, name in enumerate(names)}
     found: set[int] = set()
-    for value in given:
-        if value is None or (isinstance(value, str) and value == "auto"):
-            continue
-        if isinstance(value, str):
-            value = value.removeprefix("name:").split(",")
-        for entry in [value] if isinstance(value, int) else value:
-            if isinstance(entry, (int, np.integer)):  # a position, whatever the column is called
-                found.add(int(entry))
-            elif entry in index:
-                found.add(index[entry])
-            elif entry.isdigit():
-                found.add(int(entry))
+    # In the argument of fit a text is a name; in the parameters it is a position, or names after "name:".
+    entries = list(categorical_feature) if isinstance(categorical_feature, (list, tuple)) else []
+    for value in (params.get(name) for name in CATEGORICAL_ALIASES):
+        if isinstance(value, str) and value.startswith("name:"):
+            entries += value.removeprefix("name:").split(",")
+        else:
+            several = value.split(",") if isinstance(value, str) else np.atleast_1d(value) if value is not None else ()
+            entries += [int(entry) for entry in several if str(entry).strip().isdigit()]
+    for entry in entries:
+        if isinstance(entry, (int, np.integer)):
+            found.add(int(entry))
+        elif isinstance(entry, str) and entry in position:
+            found.add(position[entry])
     return found
 
 
@@ -126,20 +157,21 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
             if getattr(column.dtype, "kind", "O") in "biuf":
                 yield j, column.to_numpy(dtype=np.float64, na_value=np.nan)
     elif hasattr(X, "columns"):
-        part = X.take(rows) if hasattr(X, "take") else X[rows]
-        for j, name in enumerate(getattr(X, "column_names", X.columns)):
-            column = part[name].to_numpy()
+        is_arrow = hasattr(X, "column_names")
+        part = X.take(rows) if is_arrow else X[rows]
+        for j, name in enumerate(X.column_names if is_arrow else X.columns):
+            column = (part.column(j) if is_arrow else part[name]).to_numpy()
             if column.dtype.kind in "biuf":
                 yield j, column.astype(np.float64)
     else:
         try:
             table = np.asarray(X)
-        except ValueError:
+            if table.ndim != 2 or table.dtype.kind not in "biufO":
+                return
+            for j in range(table.shape[1]):
+                yield j, table[rows, j].astype(np.float64)
+        except (TypeError, ValueError):
             return
-        if table.ndim != 2 or table.dtype.kind not in "biuf":
-            return
-        for j in range(table.shape[1]):
-            yield j, table[rows, j].astype(np.float64)
 
 
 def without_path(booster: Any) -> None:

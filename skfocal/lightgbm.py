@@ -130,10 +130,10 @@ class FocalLGBMClassifier(FocalClassifierMixin, lgb.LGBMClassifier):
     Parameters
     ----------{PARAMETERS_DOC}{MAX_STEP_DOC}{CALIBRATION_DOC}
     balanced_bins : bool, default=True
-        Whether half of a column's bins are quantiles of the classes, each of the same weight, and only the others
+        Whether up to half of a column's bins are quantiles of the classes, each of the same weight, and the others
         of the rows. A class of a few dozen rows among many is else in the same bin as its neighbours, where no
-        tree can tell them apart. For numeric columns of arrays and data frames; sparse matrices have LightGBM's
-        bins, and so has a model with a ``forcedbins_filename`` of yours.
+        tree can tell them apart. For numeric columns of arrays and data frames, whatever ``min_data_in_bin``;
+        sparse matrices have LightGBM's bins, and so has a model with a ``forcedbins_filename`` of yours.
     **kwargs
         Every parameter of ``lightgbm.LGBMClassifier``. ``objective``, ``is_unbalance``, ``scale_pos_weight``,
         ``num_class``, ``sigmoid`` and ``boosting_type="rf"`` are errors that say what to use instead.

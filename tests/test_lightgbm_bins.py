@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -130,14 +131,47 @@ def test_it_trains_with_other_parameters_and_goes_on_from_a_model(parameters):
     assert more.booster_.num_trees() == clf.booster_.num_trees() + 20
 
 
-def test_max_bin_holds():
+@pytest.mark.parametrize(
+    ("params", "most"),
+    [
+        ({}, (255, 255)),
+        ({"max_bin": 31}, (31, 31)),
+        ({"max_bins": "9"}, (9, 9)),
+        ({"max_bin_by_feature": [63, 21]}, (63, 21)),
+        ({"max_bin_by_feature": "255,3"}, (255, 3)),
+        ({"max_bin_by_feature": []}, (255, 255)),
+    ],
+)
+def test_max_bin_holds_column_by_column(params, most):
     X, y = needle(5000)
-    by_feature = {"max_bin_by_feature": [63, 21]}
-    for params, most in (({}, 127), ({"max_bin": 31}, 15), ({"max_bins": 9}, 4), (by_feature, 10)):
-        assert max(len(bounds) for bounds in bounds_of(X, y, params=params).values()) <= most
-        splits = FocalLGBMClassifier(**QUIET, **params).fit(X, y).booster_.trees_to_dataframe()
-        bins = splits.groupby("split_feature")["threshold"].nunique()
-        assert bins.max() <= np.max(next(iter(params.values()), 255))
+    bounds = bounds_of(X, y, params=params)
+    table = FocalLGBMClassifier(**QUIET, **params).fit(X, y).booster_.trees_to_dataframe()
+    for j, n_bins in enumerate(most):
+        assert n_bins // 6 <= len(bounds[j]) <= n_bins // 2
+        assert table["threshold"][table["split_feature"] == f"Column_{j}"].nunique() < n_bins
+
+
+@pytest.mark.parametrize("folder", ["a b", "a=b", "ü#,'"])
+def test_any_temporary_directory_will_do(folder, tmp_path, monkeypatch):
+    X, y = needle(2000)
+    expected = FocalLGBMClassifier(**QUIET).fit(X, y).booster_.model_to_string()
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    monkeypatch.chdir(tmp_path / folder)  # from here no blank is in the way
+    assert FocalLGBMClassifier(**QUIET).fit(X, y).booster_.model_to_string() == expected
+    assert not list((tmp_path / folder).iterdir())
+
+
+@pytest.mark.parametrize(("folder", "why"), [("a b", "no name with a blank"), ("missing", "No such file")])
+def test_without_a_file_it_says_so_and_leaves_the_bins_to_lightgbm(folder, why, tmp_path, monkeypatch):
+    X, y = needle(2000)
+    (tmp_path / "a b").mkdir()
+    plain = FocalLGBMClassifier(balanced_bins=False, **QUIET).fit(X, y)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    with pytest.warns(UserWarning, match=f"balanced_bins needs a file .* which can't be: .*{why}.* set TMPDIR") as seen:
+        clf = FocalLGBMClassifier(**QUIET).fit(X, y)
+    assert seen[0].filename == __file__
+    assert_array_equal(clf.decision_function(X), plain.decision_function(X))
 
 
 def test_what_has_no_bounds_is_binned_by_lightgbm(tmp_path):
@@ -146,6 +180,7 @@ def test_what_has_no_bounds_is_binned_by_lightgbm(tmp_path):
     assert bounds_of(X, y, params={"forcedbins_filename": "mine"}) is None
     assert bounds_of(np.ones((3000, 2)), y) is None
     assert bounds_of([["a", "b"]] * 3000, y) is None
+    assert bounds_of(X, y, params={"max_bin": "many"}) is None
     assert bounds_of(X[:, 0], y) is None
     path = tmp_path / "mine.json"
     path.write_text(json.dumps([{"feature": 0, "bin_upper_bound": [0.25, 0.75]}]))
@@ -164,6 +199,10 @@ def test_what_has_no_bounds_is_binned_by_lightgbm(tmp_path):
         ("auto", ["a", "b"], {"cat_feature": "name:b"}),
         ("auto", "auto", {"categorical_column": [1]}),
         ("auto", "auto", {"categorical_column": 1}),
+        ("auto", "auto", {"categorical_column": np.int64(1)}),
+        # Digits are a position in the parameters, and a name in the argument.
+        ("auto", ["1", "0"], {"categorical_feature": "1"}),
+        (["0"], ["1", "0"], {}),
     ],
 )
 def test_categorical_columns_have_no_bounds(categorical_feature, feature_name, params):
@@ -182,6 +221,35 @@ def test_numeric_columns_of_frames_have_the_bounds_of_the_array(library):
     assert list(got) == list(expected) == [0, 1, 2, 3]
     for j in expected:
         assert_array_equal(got[j], expected[j])
+
+
+def test_objects_that_are_numbers_have_the_bounds_of_numbers():
+    X, y = needle(2000)
+    X[5, 0] = np.nan
+    objects = X.astype(object)
+    objects[5, 0] = None
+    expected = bounds_of(X, y)
+    for same in (objects, objects.tolist()):
+        for j, bounds in bounds_of(same, y).items():
+            assert_array_equal(bounds, expected[j])
+
+
+def test_columns_of_a_frame_may_be_called_by_numbers():
+    pd = pytest.importorskip("pandas")
+    X, y = needle(500)
+    frame = pd.DataFrame(X, columns=[1, 0])
+    assert list(bounds_of(frame, y, categorical_feature=[1])) == [0]
+    assert list(bounds_of(frame, y, categorical_feature=["0"])) == [0]
+
+
+@pytest.mark.parametrize("wrong", [[1.0], [None], [("a", 1)], [[1]], ["nobody"]])
+def test_a_wrong_categorical_feature_is_lightgbms_to_refuse(wrong):
+    X, y = needle(500)
+    with pytest.raises(TypeError, match=r"Wrong type|unhashable") as balanced:
+        FocalLGBMClassifier(**QUIET).fit(X, y, categorical_feature=wrong)
+    with pytest.raises(TypeError) as plain:
+        FocalLGBMClassifier(balanced_bins=False, **QUIET).fit(X, y, categorical_feature=wrong)
+    assert str(balanced.value) == str(plain.value)
 
 
 def test_missing_values_and_categories_of_a_frame():
