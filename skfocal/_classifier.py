@@ -135,6 +135,7 @@ def encode_labels(y: ArrayLike) -> tuple[Array, Array]:
 
 
 def _sort_labels(labels: Array) -> tuple[Array, Array]:
+    """`encode_labels` of labels of any kind."""
     check_classification_targets(labels)
     try:
         classes, indices = np.unique(labels, return_inverse=True)

@@ -1,6 +1,6 @@
 """Focal loss for LightGBM: an objective, a metric and a classifier. Needs the extra ``lightgbm``.
 
-May import ``_booster``, ``_classifier``, ``_evaluation``; nothing else in the package may import it.
+May import ``_booster``, ``_classifier``, ``_lightgbm_bins``, ``_lightgbm_fit``; nothing else here may import it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Focal loss for XGBoost: an objective, a metric and a classifier. Needs the extra ``xgboost``.
 
-May import ``_booster``, ``_classifier``, ``_evaluation``; nothing else in the package may import it.
+May import ``_booster``, ``_classifier``, ``_xgboost_fit``; nothing else in the package may import it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from skfocal._kernels.blocks import (
     Array,
     Gamma,
     each_block,
-    finish,
+    floor_and_round,
     has_fast_log1p,
     power_is_by_products,
     q_to_the_gamma,
@@ -180,7 +180,7 @@ def gradient_hessian(
             _kernels.compiled.binary(z, s, w, c, scale, hessian_factor, least, floor, drop_bits, None, *parts)
         else:
             _gradient_hessian(z, s, w, c, scale, hessian_factor, least, *parts, scratch)
-            finish(*parts, floor, drop_bits)
+            floor_and_round(*parts, floor, drop_bits)
 
     each_block(run, minus_s.shape[0], scratch_shape=_scratch(), dtype=minus_s.dtype, n_threads=n_threads, spare=spare)
     return gradient, hessian

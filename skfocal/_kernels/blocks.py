@@ -102,7 +102,7 @@ def _spare_array(spare: list[Array] | None, shape: tuple[int, ...], dtype: Any) 
     return array
 
 
-def finish(gradient: Array, hessian: Array, floor: float, drop_bits: int) -> None:
+def floor_and_round(gradient: Array, hessian: Array, floor: float, drop_bits: int) -> None:
     """Raise Hessians to ``floor``, then round both results to ``drop_bits`` fewer bits, in place."""
     if floor > -np.inf:
         np.maximum(hessian, floor, out=hessian)

@@ -25,7 +25,7 @@ import numpy as np
 
 from skfocal import _kernels
 from skfocal._kernels.binary import first_derivative, log1p_gamma_p_r, second_derivative, terms_of
-from skfocal._kernels.blocks import Array, Gamma, each_block, finish, q_to_the_gamma, take_rows
+from skfocal._kernels.blocks import Array, Gamma, each_block, floor_and_round, q_to_the_gamma, take_rows
 
 SURELY_WRONG = 0.97
 """Share ``r_k`` from which on ``1 - r_k`` is summed from the others; below, the subtraction loses five bits at most."""
@@ -321,7 +321,7 @@ def gradient_hessian(
             first = block.gradient()
         _store(first, gradient[rows])
         _store(second, hessian[rows])
-        finish(gradient[rows], hessian[rows], floor, drop_bits)
+        floor_and_round(gradient[rows], hessian[rows], floor, drop_bits)
 
     _each_block(run, raw_prediction, y, n_threads, spare)
     return gradient, hessian
