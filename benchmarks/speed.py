@@ -121,7 +121,7 @@ def memory(options):
 def main():
     """Run and print every line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="smaller tables, a few minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller tables and trainings, about two minutes")
     parser.add_argument("--only", default="", help="only the lines whose name contains this")
     parser.add_argument("--data", help="a folder with htru2.npz, credit_default_tw.npz, polish_bankruptcy_y1.npz")
     parser.add_argument("--in-child", help=argparse.SUPPRESS)
@@ -132,6 +132,8 @@ def main():
         return
     code = "NumPy" if _kernels.compiled is None else "C"
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, kernels in {code}")
+    if options.quick:
+        print("--quick: fewer rows than the lines name, 20 trees: for a look, not for figures to report")
     print(f"{'work':<66} {'ratio':>6} {'at most':>8} {'floor':>6} {'ours, ms':>9} {'other, ms':>10}", flush=True)
     measure(kernels.LINES, options)
     for name in CHILDREN:

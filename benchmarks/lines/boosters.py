@@ -10,6 +10,12 @@ from skfocal import FocalLoss
 CACHE = {}
 
 
+def size(quick, n_classes=2):
+    """Rows and rounds of a training: those of ``--quick``, or the full size."""
+    full = 1_000_000 if n_classes == 2 else 200_000
+    return (full // 10, 20) if quick else (full, 50)
+
+
 def tall(n, n_classes=2):
     """A table like HIGGS: n x 28, float32."""
     if (n, n_classes) not in CACHE:
@@ -33,9 +39,11 @@ class Recorded:
         return Recorded(self.objective)
 
 
-def fits(focal, parent, objective, gamma, n, n_jobs, n_classes=2, **parameters):
+def fits(focal, parent, objective, gamma, quick, n_jobs, n_classes=2, **parameters):
     """Fits of a focal classifier, of its parent, and the floor."""
+    n, rounds = size(quick, n_classes)
     X, y = tall(n, n_classes)
+    parameters["n_estimators"] = rounds
     # With gamma 0 both grow the same trees.
     extra = {"max_step": None} if gamma == 0 else {}
     ours = focal(gamma, n_jobs=n_jobs, balanced_bins=gamma != 0, **extra, **parameters)
@@ -44,23 +52,25 @@ def fits(focal, parent, objective, gamma, n, n_jobs, n_classes=2, **parameters):
     return partial(ours.fit, X, y), partial(theirs.fit, X, y), partial(floor.fit, X, y)
 
 
-def native_lightgbm(n, n_jobs):
+def native_lightgbm(quick, n_jobs):
     """``lgb.train`` with our objective and with the built-in one, data set included."""
     import lightgbm as lgb
 
     from skfocal.lightgbm import FocalObjective
 
+    n, rounds = size(quick)
     X, y = tall(n)
 
     def train(objective):
         parameters = {"objective": objective, "verbosity": -1, "num_threads": n_jobs}
-        lgb.train(parameters, lgb.Dataset(X, y), 50)
+        lgb.train(parameters, lgb.Dataset(X, y), rounds)
 
     return partial(train, FocalObjective(2.0)), partial(train, "binary")
 
 
-def predictions(focal, parent, n, **parameters):
+def predictions(focal, parent, quick, **parameters):
     """predict_proba of a focal classifier and of its parent, on the same trees and with the correction for gamma 2."""
+    n, parameters["n_estimators"] = size(quick)
     X, y = tall(n)
     ours = focal(0.0, max_step=None, balanced_bins=False, **parameters).fit(X[:50_000], y[:50_000])
     theirs = parent(**parameters).fit(X[:50_000], y[:50_000])
@@ -77,27 +87,26 @@ def lightgbm_lines():
         from skfocal.lightgbm import FocalLGBMClassifier, FocalObjective
     except ImportError:
         return []
-    common = {"n_estimators": 50, "verbosity": -1}
     classes = FocalLGBMClassifier, LGBMClassifier
 
-    def fit(gamma, threads):
-        return lambda quick: fits(
-            *classes, FocalObjective, gamma, 200_000 if quick else 1_000_000, threads, **common
-        )  # fmt: skip
+    def fit(gamma, threads, n_classes=2):
+        return lambda quick: fits(*classes, FocalObjective, gamma, quick, threads, n_classes, verbosity=-1)
 
     def train(threads):
-        return lambda quick: native_lightgbm(200_000 if quick else 1_000_000, threads)
+        return lambda quick: native_lightgbm(quick, threads)
 
     return [
         ("FocalLGBMClassifier, gamma 0, same trees, 1 thread", 1.00, fit(0.0, 1)),
         ("FocalLGBMClassifier, gamma 0, same trees, 2 threads", 1.00, fit(0.0, 2)),
         ("lgb.train, gamma 2, 1 thread", 1.00, train(1)),
         ("lgb.train, gamma 2, 2 threads", 1.05, train(2)),
-        ("FocalLGBMClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05,
-         lambda quick: fits(*classes, FocalObjective, 2.0, 50_000 if quick else 200_000, 2, 5, **common)),
-        ("FocalLGBMClassifier.predict_proba, gamma 2, same trees", 1.05,
-         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, **common)),
-    ]  # fmt: skip
+        ("FocalLGBMClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05, fit(2.0, 2, 5)),
+        (
+            "FocalLGBMClassifier.predict_proba, gamma 2, same trees",
+            1.05,
+            lambda quick: predictions(*classes, quick, verbosity=-1),
+        ),
+    ]
 
 
 def xgboost_lines():
@@ -108,20 +117,21 @@ def xgboost_lines():
         from skfocal.xgboost import FocalObjective, FocalXGBClassifier
     except ImportError:
         return []
-    common = {"n_estimators": 50, "max_depth": 6}
     classes = FocalXGBClassifier, XGBClassifier
 
-    def fit(threads):
-        return lambda quick: fits(*classes, FocalObjective, 2.0, 200_000 if quick else 1_000_000, threads, **common)
+    def fit(threads, n_classes=2):
+        return lambda quick: fits(*classes, FocalObjective, 2.0, quick, threads, n_classes, max_depth=6)
 
     return [
         ("FocalXGBClassifier, gamma 2, 1 thread", 1.05, fit(1)),
         ("FocalXGBClassifier, gamma 2, 2 threads", 1.05, fit(2)),
-        ("FocalXGBClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05,
-         lambda quick: fits(*classes, FocalObjective, 2.0, 50_000 if quick else 200_000, 2, 5, **common)),
-        ("FocalXGBClassifier.predict_proba, gamma 2, same trees", 1.05,
-         lambda quick: predictions(*classes, 200_000 if quick else 1_000_000, **common)),
-    ]  # fmt: skip
+        ("FocalXGBClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05, fit(2, 5)),
+        (
+            "FocalXGBClassifier.predict_proba, gamma 2, same trees",
+            1.05,
+            lambda quick: predictions(*classes, quick, max_depth=6),
+        ),
+    ]
 
 
 LINES = [*lightgbm_lines(), *xgboost_lines()]

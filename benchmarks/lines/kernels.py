@@ -101,6 +101,6 @@ LINES = [
     *KERNELS,
     ("kernel, binary, against imlightgbm's objective", 0.30, lambda quick: imlightgbm()),
     ("kernel, binary, against gbdtCBL's objective", 0.30, lambda quick: gbdtcbl()),
-    ("kernel, binary, 10M rows against ten times 1M", 1.10, lambda quick: ten_million()),
     ("kernel, binary, two threads against one", 0.60, lambda quick: threads()),
+    ("kernel, binary, 10M rows against ten times 1M", 1.10, lambda quick: ten_million()),
 ]
