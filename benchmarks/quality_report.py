@@ -29,10 +29,11 @@ def write(path):
 def head(lines):
     """What was run."""
     sets = lines.groupby("data_set").first()[["rows", "classes", "minority"]].sort_values("minority")
-    folds = len(lines[["repeat", "fold"]].drop_duplicates())
-    return f"{len(sets)} data sets, {lines['model'].nunique()} models, {folds} folds each.\n\n" + markdown(
-        sets, digits=5
-    )
+    families = [
+        f"{part['model'].nunique()} models of {name} on {len(part[['repeat', 'fold']].drop_duplicates())} folds each"
+        for name, part in lines.groupby("family", sort=False)
+    ]
+    return f"{len(sets)} data sets: {', '.join(families)}.\n\n" + markdown(sets, digits=5)
 
 
 def pivot(means, measure):

@@ -29,7 +29,7 @@ from skfocal._booster import (
 from skfocal._classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin, encode_labels
 from skfocal._kernels.blocks import Array
 from skfocal._validation import check_bool, check_max_step, check_sample_weight
-from skfocal._xgboost_fit import Training, bin_weights
+from skfocal._xgboost_fit import Training, bin_weights, min_child_weight
 from skfocal.loss import FocalLoss
 from skfocal.metrics import index_labels
 
@@ -152,8 +152,10 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
 
-    The larger gamma, the smaller the second derivatives of rows once they are fitted: with a dozen rows of a class and
-    ``focal_gamma=2`` the default ``min_child_weight=1`` forbids leaves that it allows with log loss. Lower it there.
+    ``min_child_weight``, unless given, is XGBoost's 1, or less where a quarter of the rarest class would not reach it
+    in a leaf while its rows are in doubt: below some 30 rows at ``focal_gamma=2``. The larger gamma, the smaller are
+    the second derivatives of rows, and 1 would forbid leaves there that it allows with log loss. Not with
+    ``focal_gamma=0``.
 
     With ``focal_gamma=0``, ``max_step=None`` and ``balanced_bins=False`` it grows the trees of ``XGBClassifier``.
 
@@ -334,13 +336,18 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
             start = loss.optimal_scores(totals)
         # Class weights go in with the sample weights, for XGBoost also weighs its quantiles by them: "balanced" is
         # then the very model of the same weights given as sample_weight.
-        objective = FocalObjective(loss.gamma, None, self.max_step, scale=loss.scale_of_totals(totals))
+        scale = loss.scale_of_totals(totals)
+        objective = FocalObjective(loss.gamma, None, self.max_step, scale=scale)
         objective.one_training = True
         if not np.all(self.class_weights_ == 1.0):
             of_class = self.class_weights_[indices].astype(np.float32)
             weight = of_class if weight is None else weight * of_class
         focal_metric = FocalMetric(loss.gamma, loss.alpha)
         self._training = Training(self, n_classes, start, focal_metric)
+        if self.min_child_weight is None:
+            factor = scale * objective.hessian_factor(1 if n_classes == 2 else n_classes)
+            least = min_child_weight(loss, totals * self.class_weights_, factor)
+            self._training.params["min_child_weight"] = least
         kept = {name: getattr(self, name) for name in ("objective", "eval_metric", *self._training.replaces)}
         try:
             self.objective, self.eval_metric = objective, None

@@ -1,8 +1,10 @@
 """skfocal.xgboost: against XGBoost's own log loss, the baked start, both doors, evaluation, errors."""
 
 import copy
+import json
 import pickle
 
+import mpmath
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -180,6 +182,45 @@ def test_balanced_bins_leave_other_tree_methods_as_they_are(imbalanced, tree_met
         .decision_function(X) for b in (False, True)
     ]  # fmt: skip
     assert_array_equal(*scores)
+
+
+def min_child_weight_of(clf):
+    """What the booster trained with."""
+    config = json.loads(clf.get_booster().save_config())["learner"]["gradient_booster"]
+    return float(config["tree_train_param"]["min_child_weight"])
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0, (0.5, 2.0)])
+@pytest.mark.parametrize("rows", [[3000, 12], [2000, 5, 1000]])
+def test_a_leaf_may_hold_a_quarter_of_the_rarest_class(gamma, rows):
+    y = np.repeat(np.arange(len(rows)), rows)
+    X = np.random.default_rng(0).normal(size=(len(y), 2))
+    gamma = gamma if np.isscalar(gamma) else (*gamma, 1.0)[: len(rows)]
+    of_class = gamma if np.isscalar(gamma) else gamma[1]
+    with mpmath.workdps(30):  # the loss itself, differentiated at a score of 0, where p = 1/2
+        loss = lambda z: -((1 / (1 + mpmath.exp(z))) ** of_class) * mpmath.log(1 / (1 + mpmath.exp(-z)))  # noqa: E731
+        in_doubt = float(mpmath.diff(loss, 0, 2))
+    # XGBoost doubles the Hessian of several classes.
+    per_row = in_doubt * FocalLoss(gamma).log_loss_scale(y) * (1 if len(rows) == 2 else 2)
+    for weight in (1.0, 0.5):
+        clf = FocalXGBClassifier(gamma, n_estimators=1, **ONE).fit(X, y, sample_weight=np.full(len(y), weight))
+        assert_allclose(min_child_weight_of(clf), weight * rows[1] * per_row / 4, rtol=1e-5)
+        assert 0.05 < min_child_weight_of(clf) < 1
+
+
+def test_min_child_weight_is_xgboosts_wherever_the_rarest_class_allows_it(imbalanced):
+    X, y = imbalanced
+    rare = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:12]])
+    for rows, parameters, expected in (
+        (slice(None), {}, 1.0),
+        (rare, {"focal_gamma": 0.0}, 1.0),
+        (rare, {"focal_alpha": "balanced"}, 1.0),
+        (rare, {"min_child_weight": 1.0}, 1.0),
+        (slice(None), {"min_child_weight": 3.0}, 3.0),
+    ):
+        clf = FocalXGBClassifier(n_estimators=1, **parameters, **ONE).fit(X[rows], y[rows])
+        assert min_child_weight_of(clf) == expected, parameters
+        assert clf.get_params()["min_child_weight"] == parameters.get("min_child_weight")
 
 
 def test_objective_and_metric_by_the_loss(problem):
