@@ -26,7 +26,10 @@ def read(path):
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or COLUMNS) != COLUMNS:
+            raise SystemExit(f"--out must name a new file or one with the columns {COLUMNS}, got {path}")
+        return list(reader)
 
 
 def main(arguments=None):

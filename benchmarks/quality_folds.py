@@ -10,8 +10,8 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1
 from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV, train_test_split
 
 KEY = ("data_set", "model", "repeat", "fold")
-MEASURES = ("average_precision", "log_loss", "log_loss_bare", "brier", "calibration_error", "f1", "f1_tuned",
-            "balanced_accuracy", "seconds")  # fmt: skip
+MEASURES = ("average_precision", "average_precision_bare", "log_loss", "log_loss_bare", "brier", "calibration_error",
+            "f1", "f1_tuned", "balanced_accuracy", "seconds")  # fmt: skip
 COLUMNS = (*KEY, "family", "rows", "classes", "minority", "chosen_gamma", *MEASURES)
 FOLDS = 5
 
@@ -95,6 +95,7 @@ def run(path, model, repeat, fold, train, test, limits):
 
     proba = of_all_classes(fitted.predict_proba(X[test]))
     bare = quality_models.bare_proba(fitted, X[test])
+    bare = None if bare is None else of_all_classes(bare)
     truth, decision = y[test], known[fitted.predict(X[test])]
     one_hot = np.eye(n_classes)[truth]
     tuned = np.nan
@@ -106,8 +107,9 @@ def run(path, model, repeat, fold, train, test, limits):
         "rows": len(y), "classes": n_classes, "minority": round(np.bincount(y).min() / len(y), 6),
         "chosen_gamma": quality_models.chosen_gamma(fitted),
         "average_precision": macro_average_precision(truth, proba),
+        "average_precision_bare": np.nan if bare is None else macro_average_precision(truth, bare),
         "log_loss": log_loss(truth, proba, labels=np.arange(n_classes)),
-        "log_loss_bare": np.nan if bare is None else log_loss(truth, of_all_classes(bare), labels=np.arange(n_classes)),
+        "log_loss_bare": np.nan if bare is None else log_loss(truth, bare, labels=np.arange(n_classes)),
         "brier": ((proba - one_hot) ** 2).sum(axis=1).mean(),
         "calibration_error": calibration_error(truth, proba),
         "f1": f1_score(truth, decision, average="macro"), "f1_tuned": tuned,

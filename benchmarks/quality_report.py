@@ -44,6 +44,7 @@ def pivot(means, measure):
 def family(name, means):
     """The findings on one family, in Markdown."""
     precision, loss, bare = (pivot(means, m) for m in ("average_precision", "log_loss", "log_loss_bare"))
+    precision_bare = pivot(means, "average_precision_bare")
     if not {name, f"{name} focal 1"} <= set(precision):
         return "\n".join([f"## {name}", "", "Average precision:", "", markdown(precision), "",
                           *others_against_the_parent(name, precision, loss)])  # fmt: skip
@@ -61,6 +62,8 @@ def family(name, means):
     for what, model in (("gamma 1", f"{name} focal 1"), ("gamma searched", f"{name} focal searched")):
         if model in precision:
             text.append("- " + compared(f"average precision, {what}", precision[name], precision[model]))
+    ranked = compared("average precision, gamma 1, bare softmax", precision[name], precision_bare[f"{name} focal 1"])
+    text.append(f"- {ranked}. With two classes it ranks as predict_proba does.")
     for model in focal:
         if "balanced" not in model:
             ours, sigmoid = ratio(loss[model], loss[name]), ratio(bare[model], loss[name])

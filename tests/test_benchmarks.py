@@ -60,6 +60,15 @@ def test_quality_benchmark(two_tiny_sets):
         assert float(line["rows"]) == 150
     tuned = {line["data_set"] for line in lines if line["f1_tuned"] != "nan"}
     assert tuned == {"two"}
+    # The bare sigmoid of two classes ranks as what predict_proba makes of it; the parent has nothing to undo.
+    for line in lines:
+        bare = float(line["average_precision_bare"])
+        if line["model"] == "Logistic":
+            assert np.isnan(bare)
+        elif line["data_set"] == "two":
+            assert_allclose(bare, float(line["average_precision"]), rtol=1e-12)
+        else:
+            assert 0 < bare <= 1 + 1e-12
 
     # What is there is not run again; what was lost is.
     out.write_text("\n".join(out.read_text().splitlines()[:-3]) + "\n")
@@ -67,8 +76,20 @@ def test_quality_benchmark(two_tiny_sets):
     assert [line["seconds"] for line in again[:-3]] == [line["seconds"] for line in lines[:-3]]
     assert sorted(line["model"] for line in again) == sorted(line["model"] for line in lines)
 
+    # A file of other columns is not appended to.
+    other = out.with_name("other.csv")
+    other.write_text("data_set,model\n")
+    refused = subprocess.run(
+        [sys.executable, BENCHMARKS / "quality.py", "--data", two_tiny_sets, "--out", other],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "--out must name a new file" in refused.stderr
+    assert other.read_text() == "data_set,model\n"
+
     summary = out.with_suffix(".md").read_text()
     assert "2 data sets" in summary
+    assert "bare softmax" in summary
     assert "No collapse" in summary
     for picture in ("quality_paired.png", "quality_ranks.png"):
         assert (out.parent / picture).read_bytes().startswith(b"\x89PNG")
