@@ -1,4 +1,4 @@
-"""What one ``FocalXGBClassifier.fit`` needs beside the loss: the start and the metrics. Needs XGBoost.
+"""What one ``FocalXGBClassifier.fit`` needs beside the loss: start, bins, least leaf, metrics. Needs XGBoost.
 
 May import ``_booster`` and ``_evaluation``.
 """
@@ -42,7 +42,7 @@ def bin_weights(y: Array, weight: Array | None) -> Array:
     return of_class if weight is None else of_class * weight
 
 
-def min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
+def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
     """XGBoost's default of 1, or less where a leaf of a quarter of the rarest class would not reach it.
 
     Its rows weigh what they do while they are in doubt, at p = 1/2: the formula is in docs/theory.md. By this measure
@@ -69,9 +69,12 @@ def min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
 
 
 class Training:
-    """What one ``fit`` needs beside the parent's parameters: the start and the metrics."""
+    """What one ``fit`` needs beside the parent's parameters, or in place of them.
 
-    def __init__(self, estimator: Any, n_classes: int, start: Any, focal_metric: FocalMetricBase):
+    ``start`` and ``least`` are the constant score and ``min_child_weight``, None where the parent's parameters hold.
+    """
+
+    def __init__(self, estimator: Any, n_classes: int, start: Any, least: float | None, focal_metric: FocalMetricBase):
         self.loss, self.class_weights = estimator.focal_loss_, estimator.class_weights_
         self.calibration, self.n_classes = estimator.calibration, n_classes
         self.params: dict[str, Any] = {}
@@ -79,6 +82,8 @@ class Training:
         if start is not None:
             # base_score is a probability under the sigmoid, scores under the softmax; XGBoost centres its own.
             self.params["base_score"] = float(expit(start)) if n_classes == 2 else (start - start.mean()).tolist()
+        if least is not None:
+            self.params["min_child_weight"] = least
         wanted = evaluation.split_metrics(estimator.eval_metric) or ["focal_loss"]
         # Computed here: metrics by name, of (labels, scores, probabilities, weights), and callables of the user's.
         self.own: list[tuple[str, Any]] = []

@@ -29,7 +29,7 @@ from skfocal._booster import (
 from skfocal._classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin, encode_labels
 from skfocal._kernels.blocks import Array
 from skfocal._validation import check_bool, check_max_step, check_sample_weight
-from skfocal._xgboost_fit import Training, bin_weights, min_child_weight
+from skfocal._xgboost_fit import Training, bin_weights, default_min_child_weight
 from skfocal.loss import FocalLoss
 from skfocal.metrics import index_labels
 
@@ -343,11 +343,11 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
             of_class = self.class_weights_[indices].astype(np.float32)
             weight = of_class if weight is None else weight * of_class
         focal_metric = FocalMetric(loss.gamma, loss.alpha)
-        self._training = Training(self, n_classes, start, focal_metric)
+        least = None
         if self.min_child_weight is None:
             factor = scale * objective.hessian_factor(1 if n_classes == 2 else n_classes)
-            least = min_child_weight(loss, totals * self.class_weights_, factor)
-            self._training.params["min_child_weight"] = least
+            least = default_min_child_weight(loss, totals * self.class_weights_, factor)
+        self._training = Training(self, n_classes, start, least, focal_metric)
         kept = {name: getattr(self, name) for name in ("objective", "eval_metric", *self._training.replaces)}
         try:
             self.objective, self.eval_metric = objective, None
