@@ -71,6 +71,8 @@ def focal_models(family, make, early_stopping=None):
             models[name] = Model(
                 family, lambda n, g=gamma, a=alpha: make(g, a), tune_threshold=gamma == 1.0 and alpha is None
             )  # fmt: skip
+    # Shown beside the others, no gamma that anybody should start with.
+    models[f"{family} gamma 5"] = Model(family, lambda n: make(5.0))
     models[f"{family} focal searched"] = Model(family, lambda n: searched(make))
     if early_stopping:
         models[f"{family} focal 1 early stopping"] = Model(

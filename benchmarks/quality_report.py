@@ -172,7 +172,8 @@ def ranks(means, path):
         # Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006.
         critical = stats.studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
         labels = [m.removeprefix(name).strip() or "as it comes" for m in mean_ranks.index]
-        colours = ["#08519c" if "focal" in m.lower() else "#d94801" for m in mean_ranks.index]
+        focal = [any(word in m.lower() for word in ("focal", "gamma")) for m in mean_ranks.index]
+        colours = ["#08519c" if is_focal else "#d94801" for is_focal in focal]
         axis.hlines(range(k), 1, mean_ranks, color="0.85")
         axis.scatter(mean_ranks, range(k), color=colours, zorder=3)
         axis.set_yticks(range(k), labels)
