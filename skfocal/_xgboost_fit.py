@@ -1,4 +1,4 @@
-"""What one ``FocalXGBClassifier.fit`` needs beside the loss: start, bins, least leaf, metrics. Needs XGBoost.
+"""What one ``FocalXGBClassifier.fit`` needs beside the loss: start, bins, smallest leaf, metrics. Needs XGBoost.
 
 May import ``_booster`` and ``_evaluation``.
 """
@@ -45,8 +45,8 @@ def bin_weights(y: Array, weight: Array | None) -> Array:
 def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
     """XGBoost's default of 1, or less where a leaf of a quarter of the rarest class would not reach it.
 
-    Its rows weigh what they do while they are in doubt, at p = 1/2: the formula is in docs/theory.md. By this measure
-    1 is reached by 16 rows with log loss, by 30 at gamma 2 where one of two classes is rare.
+    Its rows weigh what they do while they are in doubt, at a score of 0 and p = 1/2, see docs/theory.md. By this
+    measure 1 is reached by 16 rows with log loss, by 30 at gamma 2 where one of two classes is rare.
 
     Parameters
     ----------
@@ -63,18 +63,25 @@ def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> fl
     gamma = loss.gamma_per_class(totals.shape[0])
     if not gamma.any():
         return 1.0
-    in_doubt = 0.25 * 0.5**gamma * (1.0 + 2.0 * gamma + gamma * (gamma - 1.0) * np.log(2.0))
-    of_class = scale * in_doubt * totals
-    return float(min(1.0, 0.25 * of_class[totals > 0].min()))
+    in_doubt = [FocalLoss(of_class).gradient_hessian([1], [0.0])[1][0] for of_class in gamma.tolist()]
+    weight_of_class = scale * np.array(in_doubt) * totals
+    return float(min(1.0, 0.25 * weight_of_class[totals > 0].min()))
 
 
 class Training:
     """What one ``fit`` needs beside the parent's parameters, or in place of them.
 
-    ``start`` and ``least`` are the constant score and ``min_child_weight``, None where the parent's parameters hold.
+    ``start``, the constant score, and ``min_child_weight`` are None where the parent's parameters hold.
     """
 
-    def __init__(self, estimator: Any, n_classes: int, start: Any, least: float | None, focal_metric: FocalMetricBase):
+    def __init__(
+        self,
+        estimator: Any,
+        n_classes: int,
+        start: Any,
+        min_child_weight: float | None,
+        focal_metric: FocalMetricBase,
+    ):
         self.loss, self.class_weights = estimator.focal_loss_, estimator.class_weights_
         self.calibration, self.n_classes = estimator.calibration, n_classes
         self.params: dict[str, Any] = {}
@@ -82,8 +89,8 @@ class Training:
         if start is not None:
             # base_score is a probability under the sigmoid, scores under the softmax; XGBoost centres its own.
             self.params["base_score"] = float(expit(start)) if n_classes == 2 else (start - start.mean()).tolist()
-        if least is not None:
-            self.params["min_child_weight"] = least
+        if min_child_weight is not None:
+            self.params["min_child_weight"] = min_child_weight
         wanted = evaluation.split_metrics(estimator.eval_metric) or ["focal_loss"]
         # Computed here: metrics by name, of (labels, scores, probabilities, weights), and callables of the user's.
         self.own: list[tuple[str, Any]] = []

@@ -343,11 +343,11 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
             of_class = self.class_weights_[indices].astype(np.float32)
             weight = of_class if weight is None else weight * of_class
         focal_metric = FocalMetric(loss.gamma, loss.alpha)
-        least = None
+        min_child_weight = None
         if self.min_child_weight is None:
             factor = scale * objective.hessian_factor(1 if n_classes == 2 else n_classes)
-            least = default_min_child_weight(loss, totals * self.class_weights_, factor)
-        self._training = Training(self, n_classes, start, least, focal_metric)
+            min_child_weight = default_min_child_weight(loss, totals * self.class_weights_, factor)
+        self._training = Training(self, n_classes, start, min_child_weight, focal_metric)
         kept = {name: getattr(self, name) for name in ("objective", "eval_metric", *self._training.replaces)}
         try:
             self.objective, self.eval_metric = objective, None
