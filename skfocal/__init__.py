@@ -1,7 +1,39 @@
 """Focal loss for tabular data: the loss, its derivatives, and scikit-learn estimators trained with it."""
 
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
 from skfocal.loss import FocalLoss
+
+if TYPE_CHECKING:
+    from skfocal.lightgbm import FocalLGBMClassifier as FocalLGBMClassifier
+    from skfocal.linear_model import FocalLogisticRegression as FocalLogisticRegression
+    from skfocal.metrics import focal_loss as focal_loss
+    from skfocal.xgboost import FocalXGBClassifier as FocalXGBClassifier
 
 __version__ = "0.1.0"
 
-__all__ = ["FocalLoss", "__version__"]
+# Without the names that need an extra: `from skfocal import *` has to work everywhere.
+__all__ = ["FocalLogisticRegression", "FocalLoss", "__version__", "focal_loss"]
+
+# Name -> the module it is in, and the library that has to be installed. Imported when first asked for (PEP 562): no
+# booster is loaded that is not used.
+_LAZY = {
+    "FocalLGBMClassifier": ("skfocal.lightgbm", "lightgbm"),
+    "FocalLogisticRegression": ("skfocal.linear_model", "sklearn"),
+    "FocalXGBClassifier": ("skfocal.xgboost", "xgboost"),
+    "focal_loss": ("skfocal.metrics", "sklearn"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_LAZY[name][0]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    # help() and inspect.getmembers ask for every name listed, and stop at an ImportError.
+    return sorted({*globals(), *(name for name, (_, library) in _LAZY.items() if find_spec(library))})

@@ -1,6 +1,6 @@
 """Pictures of the focal loss and of what a fitted model's loss is made of. Needs the extra ``plot`` to draw.
 
-May import ``loss`` and ``metrics``; matplotlib is imported when something is drawn.
+May import ``_common``; matplotlib is imported when something is drawn.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skfocal._common.labels import index_labels
+from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
-from skfocal._validation import check_sample_weight, is_number
 from skfocal.loss import FocalLoss
-from skfocal.metrics import index_labels
 
 __all__ = ["FocalLossCurve", "FocalLossDisplay"]
 

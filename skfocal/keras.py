@@ -1,6 +1,6 @@
 """Focal loss for Keras 3, on any of its backends. Needs the extra ``keras`` and a backend.
 
-May import ``loss`` and ``_validation``; nothing else in the package may import it. Uses ``keras.ops`` alone.
+May import ``loss``; nothing else in the package may import it. Uses ``keras.ops`` alone.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ except ImportError as error:
 
 from keras import ops
 
-from skfocal import FocalLoss
-from skfocal._validation import is_number
+from skfocal._kernels.arguments import is_number
+from skfocal.loss import FocalLoss
 
 __all__ = ["BinaryFocalLoss", "CategoricalFocalLoss", "SparseCategoricalFocalLoss"]
 

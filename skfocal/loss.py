@@ -11,8 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import softmax as scipy_softmax
 
 from skfocal._kernels import binary, softmax
-from skfocal._kernels.blocks import BLOCK_ELEMENTS, Array, Gamma, take_rows
-from skfocal._validation import (
+from skfocal._kernels.arguments import (
     Calibration,
     check_alpha,
     check_calibration,
@@ -21,6 +20,7 @@ from skfocal._validation import (
     check_sample_weight,
     check_y_true,
 )
+from skfocal._kernels.blocks import BLOCK_ELEMENTS, Array, Gamma, take_rows
 
 __all__ = ["FocalLoss"]
 

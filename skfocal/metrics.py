@@ -1,4 +1,4 @@
-"""The focal loss as a metric and as a scorer. May import ``loss`` and scikit-learn."""
+"""The focal loss as a metric and as a scorer. May import ``_common``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 
-from skfocal._classifier import encode_labels
-from skfocal._kernels.blocks import Array
-from skfocal._validation import check_raw_prediction
+from skfocal._common.labels import encode_labels, index_labels
+from skfocal._kernels.arguments import check_raw_prediction
 from skfocal.loss import FocalLoss
 
 __all__ = ["NegFocalLossScorer", "focal_loss", "neg_focal_loss_scorer"]
@@ -79,18 +78,6 @@ def focal_loss(
             f"labels must name the {n_classes} classes of raw_prediction: {named} {classes.shape[0]} classes"
         )
     return FocalLoss(gamma, alpha)(indices, raw, sample_weight)
-
-
-def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
-    """Index of each label into ``classes``, which need not be sorted."""
-    labels = np.asarray(y)
-    order = np.argsort(classes)
-    position = np.searchsorted(classes, labels, sorter=order)
-    indices = order[np.minimum(position, classes.shape[0] - 1)]
-    unknown = classes[indices] != labels
-    if np.any(unknown):
-        raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[unknown].tolist()[0]!r}")
-    return np.asarray(indices)
 
 
 class NegFocalLossScorer:

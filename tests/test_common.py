@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import skfocal
-from skfocal._classifier import encode_labels
+from skfocal._common.labels import encode_labels
 from skfocal.linear_model import FocalLogisticRegression
 from skfocal.metrics import neg_focal_loss_scorer
 
@@ -94,19 +94,6 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-def test_core_imports_no_booster_nor_matplotlib():
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, skfocal, skfocal.linear_model, skfocal.metrics; "
-        "print([m for m in ('lightgbm', 'xgboost', 'matplotlib', 'torch', 'keras') if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
-    assert skfocal.__version__
-
-
 @each
 def test_gamma_changes_predictions(cls, imbalanced):
     X, y = imbalanced
@@ -139,7 +126,7 @@ def test_html_links_to_the_api_page(cls, monkeypatch):
     from email.message import Message
 
     package = Message()
-    monkeypatch.setattr("skfocal._classifier.metadata", lambda name: package)
+    monkeypatch.setattr("skfocal._common.classifier.metadata", lambda name: package)
     assert fast(cls)._get_doc_link() == ""  # no address is known, none is made up
     package["Project-URL"] = "Documentation, https://docs.example/skfocal/"
     page = f"https://docs.example/skfocal/generated/{cls.__module__}.{cls.__name__}.html"

@@ -1,8 +1,10 @@
-"""Focal loss on plain arrays: NumPy alone, no scikit-learn, no classes, no validation.
+"""Focal loss on plain arrays: NumPy alone, no scikit-learn, no classes.
 
-``binary`` works in the signed margin, ``softmax`` on K scores a row, ``blocks`` walks the rows. ``compiled`` has loss,
-gradient and Hessian of both in C. It is None, and NumPy does the work, where it could not be built when skfocal was
-installed, and with ``SKFOCAL_COMPILED=0`` in the environment.
+``binary`` works in the signed margin, ``softmax`` on K scores a row, ``blocks`` walks the rows; none of them checks
+what it gets. ``arguments`` makes such arrays of what callers hand in.
+
+``compiled`` has loss, gradient and Hessian of both in C. It is None, and NumPy does the work, where it could not be
+built when skfocal was installed, and with ``SKFOCAL_COMPILED=0`` in the environment.
 """
 
 import os

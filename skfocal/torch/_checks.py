@@ -1,6 +1,6 @@
 """Parameters and tensors of the PyTorch losses: what is legal, and what they are per class.
 
-May import PyTorch and ``_validation``. Every message names the parameter, says what came and what is legal.
+May import PyTorch and ``_kernels``. Every message names the parameter, says what came and what is legal.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skfocal._validation import check_alpha, check_gamma, is_number
+from skfocal._kernels.arguments import check_alpha, check_gamma, is_number
 
 
 def _checked(name: str, value: Any) -> float | tuple[float, ...]:

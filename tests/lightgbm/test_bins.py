@@ -14,8 +14,8 @@ from sklearn.metrics import average_precision_score
 
 lgb = pytest.importorskip("lightgbm", exc_type=ImportError)
 
-from skfocal._lightgbm_bins import bins_file, class_quantiles  # noqa: E402
 from skfocal.lightgbm import FocalLGBMClassifier  # noqa: E402
+from skfocal.lightgbm._bins import bins_file, class_quantiles  # noqa: E402
 
 QUIET = {"verbosity": -1, "n_jobs": 1, "n_estimators": 20}
 

@@ -1,18 +1,14 @@
-"""What ``FocalLGBMClassifier.fit`` needs beside the loss: metrics, evaluation sets, baking the start.
-
-May import ``_booster`` and ``_evaluation``; LightGBM itself comes in as the estimator and its booster.
-"""
+"""Evaluation sets and metrics of ``FocalLGBMClassifier.fit``. May import ``_common``."""
 
 from __future__ import annotations
 
-import re
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from skfocal import _evaluation as evaluation
-from skfocal._booster import FocalMetricBase
+from skfocal._common import named_metrics
+from skfocal._common.objective import FocalMetricBase
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
@@ -20,19 +16,21 @@ from skfocal.loss import FocalLoss
 PROBABILITY_METRICS = {
     **dict.fromkeys(
         ("binary_logloss", "multi_logloss", "logloss", "binary", "multiclass", "softmax", "multiclassova"),
-        (("binary_logloss", "multi_logloss"), evaluation.log_loss_of),
+        (("binary_logloss", "multi_logloss"), named_metrics.log_loss_of),
     ),
-    **dict.fromkeys(("cross_entropy", "xentropy"), (("cross_entropy", None), evaluation.log_loss_of)),
+    **dict.fromkeys(("cross_entropy", "xentropy"), (("cross_entropy", None), named_metrics.log_loss_of)),
     # Labels of 0 and 1 have no entropy: the divergence is the cross-entropy.
-    **dict.fromkeys(("kullback_leibler", "kldiv"), (("kullback_leibler", None), evaluation.log_loss_of)),
-    **dict.fromkeys(("binary_error", "multi_error", "error"), (("binary_error", "multi_error"), evaluation.error_of)),
-    **dict.fromkeys(("l2", "mse", "mean_squared_error"), (("l2", None), evaluation.brier_of)),
-    **dict.fromkeys(("rmse", "root_mean_squared_error", "l2_root"), (("rmse", None), evaluation.rmse_of)),
-    **dict.fromkeys(("l1", "mae", "mean_absolute_error"), (("l1", None), evaluation.mae_of)),
+    **dict.fromkeys(("kullback_leibler", "kldiv"), (("kullback_leibler", None), named_metrics.log_loss_of)),
+    **dict.fromkeys(
+        ("binary_error", "multi_error", "error"), (("binary_error", "multi_error"), named_metrics.error_of)
+    ),
+    **dict.fromkeys(("l2", "mse", "mean_squared_error"), (("l2", None), named_metrics.brier_of)),
+    **dict.fromkeys(("rmse", "root_mean_squared_error", "l2_root"), (("rmse", None), named_metrics.rmse_of)),
+    **dict.fromkeys(("l1", "mae", "mean_absolute_error"), (("l1", None), named_metrics.mae_of)),
 }
 RANK_METRICS = {
-    "auc": (("auc", None), evaluation.auc_of),
-    "average_precision": (("average_precision", None), evaluation.average_precision_of),
+    "auc": (("auc", None), named_metrics.auc_of),
+    "average_precision": (("average_precision", None), named_metrics.average_precision_of),
 }
 NO_METRIC = ("", "none", "None", "null", "custom", "na")
 
@@ -76,7 +74,7 @@ def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any], focal_m
     n_classes = estimator.class_weights_.shape[0]
     given = [params[name] for name in METRIC_ALIASES if params.get(name) is not None]
     in_params = [m for value in given for m in (value.split(",") if isinstance(value, str) else value)]
-    wanted = evaluation.split_metrics(eval_metric)
+    wanted = named_metrics.split_metrics(eval_metric)
     wanted += [m for m in (in_params if given else ["focal_loss"]) if m not in wanted]
     # LightGBM evaluates the names it is left with before any callable, which changes what "first" means.
     in_order = bool(params.get("first_metric_only"))
@@ -98,7 +96,7 @@ def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any], focal_m
         else:
             legal = [n for n, (reported, _) in PROBABILITY_METRICS.items() if reported[n_classes > 2]]
             rank = ["auc_mu"] if n_classes > 2 else list(RANK_METRICS)
-            raise evaluation.unknown_metric(name, [*legal, *rank, "focal_loss"])
+            raise named_metrics.unknown_metric(name, [*legal, *rank, "focal_loss"])
     return metrics
 
 
@@ -126,52 +124,3 @@ def per_set(collection: Any, n_sets: int) -> list[Any]:
     if isinstance(collection, dict):
         return [collection.get(i) for i in range(n_sets)]
     return [collection[i] if i < len(collection) else None for i in range(n_sets)]
-
-
-def constant_scores(start: Any, n_rows: int) -> Array:
-    """The start as scores of ``n_rows`` rows, (n,) or (n, K)."""
-    return np.full(n_rows, start) if np.ndim(start) == 0 else np.tile(start, (n_rows, 1))
-
-
-def settle_dart(env: Any) -> None:
-    """Callback that makes DART reproducible with a custom objective.
-
-    DART draws the trees to drop when the training scores are first asked for in a round. Its flag for that is not
-    set before the first round, in which a custom objective asks before LightGBM has written it: whether a draw is
-    spent there is chance. Here the scores are asked for, and then the generator is seeded anew.
-    """
-    if env.iteration == env.begin_iteration:
-        env.model.eval_train(feval=lambda scores, data: ("asked", 0.0, False))
-        env.model.reset_parameter({"boosting": "dart"})
-
-
-settle_dart.before_iteration = True  # type: ignore[attr-defined]
-settle_dart.order = -1  # type: ignore[attr-defined]
-
-
-def add_to_first_trees(booster: Any, start: Array) -> None:
-    """Bake the start into the model: add it to every leaf of the first iteration's trees."""
-    first = booster.model_to_string(num_iteration=1)
-    if "is_linear=1" in first:
-        booster.model_from_string(_with_leaves_moved(booster.model_to_string(num_iteration=-1), start))
-        return
-    n_leaves = [int(n) for n in re.findall(r"^num_leaves=(\d+)$", first, flags=re.MULTILINE)]
-    for tree_id, constant in enumerate(start):
-        for leaf_id in range(n_leaves[tree_id]):
-            value = booster.get_leaf_output(tree_id, leaf_id)
-            booster.set_leaf_output(tree_id, leaf_id, value + float(constant))
-
-
-def _with_leaves_moved(model: str, start: Array) -> str:
-    """The model's text with the start in the first trees: the leaves of linear trees have constants beside values,
-    which LightGBM's interface does not reach.
-    """
-    head, *trees = re.split(r"(?=^Tree=\d+$)", model, flags=re.MULTILINE)
-    for tree_id, constant in enumerate(start):
-
-        def moved(line: re.Match[str], constant: float = float(constant)) -> str:
-            return line[1] + " ".join(repr(float(value) + constant) for value in line[2].split())
-
-        trees[tree_id] = re.sub(r"^(leaf_(?:value|const)=)(.*)$", moved, trees[tree_id], flags=re.MULTILINE)
-    # The sizes in bytes, by which LightGBM would find the trees, hold no longer; without them it reads in order.
-    return re.sub(r"^tree_sizes=.*\n", "", head, flags=re.MULTILINE) + "".join(trees)

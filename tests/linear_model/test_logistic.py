@@ -14,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController
 
 from skfocal import FocalLoss
-from skfocal._blas import _of_scipy, scipy_on_one_thread
-from skfocal.linear_model import SOLVERS, FocalLogisticRegression
+from skfocal.linear_model import FocalLogisticRegression
+from skfocal.linear_model._blas import _of_scipy, scipy_on_one_thread
+from skfocal.linear_model._logistic import SOLVERS
 
 PRECISE = {"tol": 1e-8, "max_iter": 10_000}
 

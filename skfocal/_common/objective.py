@@ -1,4 +1,4 @@
-"""What the two boosters' objectives and metrics share. May import ``loss``, ``metrics``; no booster."""
+"""What the two boosters' objectives and metrics share. May import ``loss``; no booster."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skfocal._common.validation import check_max_step, check_n_threads, check_scale
 from skfocal._kernels.blocks import Array
-from skfocal._validation import check_max_step, check_n_threads, check_scale
 from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 OBJECTIVE_PARAMETERS_DOC = """

@@ -13,7 +13,6 @@ from torch.autograd import grad, gradcheck, gradgradcheck  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from skfocal import FocalLoss  # noqa: E402
-from skfocal._torch_kernels import BLOCK_BYTES  # noqa: E402
 from skfocal.torch import (  # noqa: E402
     BinaryFocalLoss,
     MulticlassFocalLoss,
@@ -21,6 +20,7 @@ from skfocal.torch import (  # noqa: E402
     multiclass_focal_loss,
     posterior,
 )
+from skfocal.torch._kernels import BLOCK_BYTES  # noqa: E402
 
 BLOCK_ELEMENTS = BLOCK_BYTES // 8
 GAMMAS = (0.0, 0.25, 0.5, 1.0, 1.3, 2.0, 5.0)

@@ -1,15 +1,14 @@
-"""Checks of parameters and data that the whole package shares. May import numpy, scipy and scikit-learn.
+"""What callers hand in, as the arrays and numbers that the loss works on; or what is wrong with it. May import NumPy.
 
 Every message names the parameter, says what came and what is legal.
 """
 
 from collections.abc import Iterable
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import column_or_1d
 
 from skfocal._kernels.blocks import Array
 
@@ -65,50 +64,12 @@ def _floats(value: Any, legal: str) -> float | tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def check_scale(scale: Any) -> float:
-    """A number > 0."""
-    legal = f"scale must be a number > 0, got {scale!r}"
-    if not is_number(scale):
-        raise TypeError(legal)
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(legal)
-    return float(scale)
-
-
-def check_max_step(max_step: Any) -> float | None:
-    """None or a number > 0."""
-    if max_step is None:
-        return None
-    legal = f"max_step must be None or a number > 0, got {max_step!r}"
-    if not is_number(max_step):
-        raise TypeError(legal)
-    if not (np.isfinite(max_step) and max_step > 0):
-        raise ValueError(legal)
-    return float(max_step)
-
-
-def check_bool(value: Any, name: str) -> bool:
-    """True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
 def check_calibration(calibration: Any) -> Calibration:
     """'focus', 'full' or None."""
     if not (calibration is None or (isinstance(calibration, str) and calibration in CALIBRATIONS)):
         raise ValueError(f"calibration must be 'focus', 'full' or None, got {calibration!r}")
     result: Calibration = calibration  # type: ignore[assignment]  # narrowed by the line above
     return result
-
-
-def check_n_threads(n_threads: Any) -> int:
-    """An integer >= 1."""
-    if not isinstance(n_threads, Integral) or isinstance(n_threads, bool):
-        raise TypeError(f"n_threads must be an integer >= 1, got {n_threads!r}")
-    if n_threads < 1:
-        raise ValueError(f"n_threads must be an integer >= 1, got {n_threads!r}")
-    return int(n_threads)
 
 
 def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
@@ -132,7 +93,11 @@ def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
 
 def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
     """Class indices 0 .. n_classes - 1 as intp, (n,)."""
-    y = column_or_1d(np.asarray(y_true))
+    y = np.asarray(y_true)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(f"y_true must have shape (n,), one label per row, got {y.shape}")
     if n_rows is not None and y.shape[0] != n_rows:
         raise ValueError(f"y_true must have one label per row of raw_prediction: got {y.shape[0]} and {n_rows}")
     if y.shape[0] == 0:

@@ -1,7 +1,4 @@
-"""What one ``FocalXGBClassifier.fit`` needs beside the loss: start, bins, smallest leaf, metrics. Needs XGBoost.
-
-May import ``_booster`` and ``_evaluation``.
-"""
+"""Parameters and metrics of one ``FocalXGBClassifier.fit``. May import ``_common`` and XGBoost."""
 
 from __future__ import annotations
 
@@ -12,60 +9,21 @@ import numpy as np
 import xgboost as xgb
 from scipy.special import expit
 
-from skfocal import _evaluation as evaluation
-from skfocal._booster import FocalMetricBase
+from skfocal._common import named_metrics
+from skfocal._common.objective import FocalMetricBase
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
 # Names that are computed on probabilities and decisions here -> (for two classes, for more), computation.
 PROBABILITY_METRICS = {
-    "logloss": ((True, False), evaluation.log_loss_of),
-    "mlogloss": ((False, True), evaluation.log_loss_of),
-    "error": ((True, False), evaluation.error_of),
-    "merror": ((False, True), evaluation.error_of),
-    "rmse": ((True, False), evaluation.rmse_of),
-    "mae": ((True, False), evaluation.mae_of),
+    "logloss": ((True, False), named_metrics.log_loss_of),
+    "mlogloss": ((False, True), named_metrics.log_loss_of),
+    "error": ((True, False), named_metrics.error_of),
+    "merror": ((False, True), named_metrics.error_of),
+    "rmse": ((True, False), named_metrics.rmse_of),
+    "mae": ((True, False), named_metrics.mae_of),
 }
 RANK_METRICS = ("auc", "aucpr")
-
-
-def bin_weights(y: Array, weight: Array | None) -> Array:
-    """Row weights whose quantiles have half of their total by rows and half by classes, (n,).
-
-    Half and half, for then no column loses more than half of its bins, however many classes there are.
-    """
-    totals = np.bincount(y, weights=weight)
-    per_class = 1.0 + np.divide(
-        totals.sum() / totals.shape[0], totals, out=np.zeros_like(totals, float), where=totals > 0
-    )
-    of_class: Array = per_class[y]
-    return of_class if weight is None else of_class * weight
-
-
-def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
-    """XGBoost's default of 1, or less where a leaf of a quarter of the rarest class would not reach it.
-
-    Its rows weigh what they do while they are in doubt, at a score of 0 and p = 1/2, see docs/theory.md. By this
-    measure 1 is reached by 16 rows with log loss, by 30 at gamma 2 where one of two classes is rare.
-
-    Parameters
-    ----------
-    loss : FocalLoss
-    totals : ndarray of shape (n_classes,)
-        Total weight of each class, class weights included.
-    scale : float
-        Factor of the second derivatives in training.
-
-    Returns
-    -------
-    float
-    """
-    gamma = loss.gamma_per_class(totals.shape[0])
-    if not gamma.any():
-        return 1.0
-    in_doubt = [FocalLoss(of_class).gradient_hessian([1], [0.0])[1][0] for of_class in gamma.tolist()]
-    weight_of_class = scale * np.array(in_doubt) * totals
-    return float(min(1.0, 0.25 * weight_of_class[totals > 0].min()))
 
 
 class Training:
@@ -91,7 +49,7 @@ class Training:
             self.params["base_score"] = float(expit(start)) if n_classes == 2 else (start - start.mean()).tolist()
         if min_child_weight is not None:
             self.params["min_child_weight"] = min_child_weight
-        wanted = evaluation.split_metrics(estimator.eval_metric) or ["focal_loss"]
+        wanted = named_metrics.split_metrics(estimator.eval_metric) or ["focal_loss"]
         # Computed here: metrics by name, of (labels, scores, probabilities, weights), and callables of the user's.
         self.own: list[tuple[str, Any]] = []
         self.by_name: set[int] = set()
@@ -101,7 +59,7 @@ class Training:
                 self.own.append((metric.__name__, metric))
             elif (threshold := _error_threshold(metric)) is not None and n_classes == 2:
                 self.by_name.add(len(self.own))
-                self.own.append((metric, partial(evaluation.error_beyond, threshold)))
+                self.own.append((metric, partial(named_metrics.error_beyond, threshold)))
             elif metric == "focal_loss":
                 self.own.append((metric, focal_metric))
             elif metric in PROBABILITY_METRICS and PROBABILITY_METRICS[metric][0][n_classes > 2]:
@@ -111,7 +69,7 @@ class Training:
                 native.append(metric)
             else:
                 legal = [n for n, (fits, _) in PROBABILITY_METRICS.items() if fits[n_classes > 2]]
-                raise evaluation.unknown_metric(metric, [*legal, *RANK_METRICS, "focal_loss"])
+                raise named_metrics.unknown_metric(metric, [*legal, *RANK_METRICS, "focal_loss"])
         self.params |= {"eval_metric": native} if native else {"disable_default_eval_metric": True}
         rounds = estimator.early_stopping_rounds
         if rounds and native and self.own and wanted[-1] == native[-1]:

@@ -1,7 +1,4 @@
-"""Focal loss for LightGBM: an objective, a metric and a classifier. Needs the extra ``lightgbm``.
-
-May import ``_booster``, ``_classifier``, ``_lightgbm_bins``, ``_lightgbm_fit``; nothing else here may import it.
-"""
+"""``FocalLGBMClassifier``. May import ``_common``, the other files of this folder and LightGBM."""
 
 from __future__ import annotations
 
@@ -9,98 +6,22 @@ import warnings
 from contextlib import nullcontext
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-try:
-    import lightgbm as lgb
-except ImportError as error:
-    raise ImportError('skfocal.lightgbm needs LightGBM: python -m pip install "skfocal[lightgbm]"') from error
-
-from skfocal._booster import (
-    MAX_STEP_DOC,
-    OBJECTIVE_PARAMETERS_DOC,
-    SCALE_DOC,
-    FocalMetricBase,
-    FocalObjectiveBase,
-)
-from skfocal._classifier import (
-    CALIBRATION_DOC,
-    PARAMETERS_DOC,
-    FocalClassifierMixin,
-    encode_labels,
-    resolve_class_weight,
-)
+from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
+from skfocal._common.labels import encode_labels, index_labels, resolve_class_weight
+from skfocal._common.objective import MAX_STEP_DOC
+from skfocal._common.validation import check_bool, check_max_step
+from skfocal._kernels.arguments import check_sample_weight
 from skfocal._kernels.blocks import Array
-from skfocal._lightgbm_bins import PARAMETER as BINS_PARAMETER, bins_file, without_path
-from skfocal._lightgbm_fit import (
-    add_to_first_trees,
-    constant_scores,
-    eval_sets_of,
-    metrics_of,
-    per_set,
-    settle_dart,
-)
-from skfocal._validation import check_bool, check_max_step, check_sample_weight
-from skfocal.metrics import index_labels
-
-__all__ = ["FocalLGBMClassifier", "FocalMetric", "FocalObjective"]
-
-
-class FocalObjective(FocalObjectiveBase):
-    __doc__ = f"""Focal loss as a LightGBM objective.
-
-    Goes into ``lgb.train({{"objective": FocalObjective(), ...}})`` and ``LGBMClassifier(objective=FocalObjective())``
-    alike. Uses the data set's weights; works for two classes and, with ``num_class``, for K.
-
-    Parameters
-    ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
-    n_threads : int, default=1
-        Threads that compute it. More than one rarely pays in training: the booster's own keep the cores busy while
-        they wait for the next tree.
-
-    Notes
-    -----
-    With a custom objective LightGBM starts at the score 0. Give the data set the optimal constant as
-    ``init_score``, see `skfocal.FocalLoss.fit_intercept_only`, or use `FocalLGBMClassifier`, which does so. The
-    multiclass Hessian is scaled by K/(K-1) as LightGBM scales its own.
-
-    Examples
-    --------
-    >>> import lightgbm as lgb
-    >>> from sklearn.datasets import load_breast_cancer
-    >>> from skfocal.lightgbm import FocalMetric, FocalObjective
-    >>> data = lgb.Dataset(*load_breast_cancer(return_X_y=True))
-    >>> booster = lgb.train({{"objective": FocalObjective(gamma=2.0), "verbosity": -1}}, data, 20)
-    >>> booster.num_trees()
-    20
-    """
-
-    def hessian_factor(self, n_scores: int) -> float:
-        return 1.0 if n_scores == 1 else n_scores / (n_scores - 1.0)
-
-
-class FocalMetric(FocalMetricBase):
-    """Focal loss as a LightGBM evaluation function, for training with a `FocalObjective`.
-
-    Goes into ``lgb.train(..., feval=FocalMetric())`` and ``LGBMClassifier.fit(..., eval_metric=FocalMetric())``.
-
-    Parameters
-    ----------
-    gamma : float or sequence of K floats, default=2.0
-    alpha : float, sequence of K floats or None, default=None
-
-    Notes
-    -----
-    It is of raw scores. With one of LightGBM's own objectives a metric is handed probabilities instead.
-    """
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> tuple[str, float, bool]:
-        """Name, value and False: lower is better. Arguments as in `FocalObjective`."""
-        return "focal_loss", self.value(y_true, y_pred, sample_weight), False
-
+from skfocal.lightgbm._bins import PARAMETER as BINS_PARAMETER, bins_file, without_path
+from skfocal.lightgbm._evaluation import eval_sets_of, metrics_of, per_set
+from skfocal.lightgbm._objective import FocalMetric, FocalObjective
+from skfocal.lightgbm._start import add_to_first_trees, constant_scores, settle_dart
 
 # Parameters that another one here stands for: LightGBM would ignore them, or they would fight the loss.
 REPLACED_PARAMETERS = {

@@ -1,4 +1,4 @@
-"""Logistic regression with the focal loss. May import ``loss``, ``_classifier`` and scikit-learn."""
+"""``FocalLogisticRegression``. May import ``_common``, the other files of this folder and scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,19 +13,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfocal._blas import scipy_on_one_thread
-from skfocal._classifier import (
-    CALIBRATION_DOC,
-    PARAMETERS_DOC,
-    FocalClassifierMixin,
-    encode_labels,
-    resolve_class_weight,
-)
+from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
+from skfocal._common.labels import encode_labels, resolve_class_weight
+from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
-from skfocal._linear_objective import LinearObjective
-from skfocal._validation import check_sample_weight, is_number
-
-__all__ = ["FocalLogisticRegression"]
+from skfocal.linear_model._blas import scipy_on_one_thread
+from skfocal.linear_model._objective import LinearObjective
 
 SOLVERS = ("lbfgs", "trust-krylov", "trust-exact")
 

@@ -1,0 +1,117 @@
+"""What the estimators share: their parameters, their loss, probabilities. May import ``loss``, ``labels``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, metadata
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skfocal._common.labels import resolve_alpha
+from skfocal._kernels.arguments import check_alpha, check_calibration, check_gamma
+from skfocal._kernels.blocks import Array
+from skfocal.loss import FocalLoss
+
+PARAMETERS_DOC = """
+    focal_gamma : float or array-like of shape (n_classes,), default=2.0
+        Focusing parameter, >= 0: how strongly well-classified rows are played down. 0 is log loss. One number,
+        or one per class in the order of ``classes_``.
+    focal_alpha : None, float, array-like of shape (n_classes,), dict or "balanced", default=None
+        Class weights. A number in (0, 1) is the weight of the second class of two, the first weighing the rest
+        to 1; an array is in the order of ``classes_``; a dict goes by label, labels left out weigh as much as
+        they do with None; "balanced" is inversely proportional to the class frequencies. Whatever the form, it
+        is rescaled to a mean of 1 over the training rows, so that 0.5 means "off".
+"""
+
+CALIBRATION_DOC = """
+    calibration : {"focus", "full"} or None, default="focus"
+        What ``predict_proba`` undoes of the loss: "focus" undoes gamma, "full" gamma and the class weights
+        (giving the probability in the training population), None nothing (the bare sigmoid or softmax).
+"""
+
+
+class FocalClassifierMixin:
+    """Labels in, probabilities out. A subclass fits ``focal_loss_`` and gives raw scores."""
+
+    focal_gamma: Any
+    focal_alpha: Any
+    calibration: Any
+    focal_loss_: FocalLoss
+    class_weights_: Array
+    classes_: Array
+
+    focal_parameters: ClassVar[tuple[str, ...]] = ("focal_gamma", "focal_alpha", "calibration")
+
+    # What scikit-learn makes the link in an estimator's HTML representation of.
+    _doc_link_module = "skfocal"
+
+    @property
+    def _doc_link_template(self) -> str:
+        base = documentation_url()
+        return f"{base}/generated/{{estimator_module}}.{{estimator_name}}.html" if base else ""
+
+    def _check_focal_parameters(self) -> None:
+        """What can be known to be wrong without data."""
+        check_gamma(self.focal_gamma, "focal_gamma")
+        if not isinstance(self.focal_alpha, (str, Mapping)):
+            check_alpha(self.focal_alpha, "focal_alpha")
+        elif self.focal_alpha != "balanced" and isinstance(self.focal_alpha, str):
+            raise ValueError(f"focal_alpha must be 'balanced' if it is a string, got {self.focal_alpha!r}")
+        check_calibration(self.calibration)
+
+    def _build_loss(self, classes: Array, y: Array, weight: Array | None, outer_weights: Array) -> FocalLoss:
+        """Make ``focal_loss_``, with alpha resolved to one weight per class.
+
+        ``weight`` (n,) are the rows' weights in all, ``outer_weights`` (K,) those of the classes that are in
+        ``weight`` already (``class_weight``), which "full" calibration has to undo as well.
+        """
+        n_classes = classes.shape[0]
+        totals = np.bincount(y, weights=weight, minlength=n_classes)
+        if np.count_nonzero(totals) < 2:
+            only = classes.tolist()[np.argmax(totals)]
+            raise ValueError(f"y must hold at least two classes with a positive sample weight, got one class: {only!r}")
+        gamma = check_gamma(self.focal_gamma, "focal_gamma")
+        if isinstance(gamma, tuple) and len(gamma) != n_classes:
+            raise ValueError(
+                f"focal_gamma must be a number or one per class: got {len(gamma)} entries for {n_classes} classes"
+            )
+        alpha = resolve_alpha(self.focal_alpha, classes, totals)
+        self.class_weights_ = outer_weights if alpha is None else alpha * outer_weights
+        return FocalLoss(gamma, None if alpha is None else tuple(alpha.tolist()))
+
+    def _labels(self, raw: Array) -> Array:
+        """The class that the scores decide for."""
+        indices = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
+        labels: Array = self.classes_[indices]
+        return labels
+
+    def _probabilities(self, raw: Array) -> Array:
+        # The loss as it was fitted, but for the weights to undo: those of class_weight belong to them.
+        loss = FocalLoss(self.focal_loss_.gamma, tuple(self.class_weights_.tolist()))
+        return loss.predict_proba(raw, check_calibration(self.calibration))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithm of ``predict_proba``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        proba: Array = self.predict_proba(X)  # type: ignore[attr-defined]
+        with np.errstate(divide="ignore"):
+            return np.log(proba)
+
+
+def documentation_url() -> str:
+    """``Documentation`` among the URLs of the installed package, without a slash at its end, or nothing."""
+    try:
+        urls = metadata("skfocal").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named: dict[str, str] = dict(url.split(", ", 1) for url in urls)
+    return named.get("Documentation", "").rstrip("/")

@@ -1,0 +1,20 @@
+"""Weights of rows by which XGBoost's bins are made. May import NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skfocal._kernels.blocks import Array
+
+
+def bin_weights(y: Array, weight: Array | None) -> Array:
+    """Row weights whose quantiles have half of their total by rows and half by classes, (n,).
+
+    Half and half, for then no column loses more than half of its bins, however many classes there are.
+    """
+    totals = np.bincount(y, weights=weight)
+    per_class = 1.0 + np.divide(
+        totals.sum() / totals.shape[0], totals, out=np.zeros_like(totals, float), where=totals > 0
+    )
+    of_class: Array = per_class[y]
+    return of_class if weight is None else of_class * weight
