@@ -60,17 +60,15 @@ class FocalClassifierMixin:
             raise ValueError(f"focal_alpha must be 'balanced' if it is a string, got {self.focal_alpha!r}")
         check_calibration(self.calibration)
 
-    def _build_loss(self, classes: Array, y: Array, weight: Array | None, outer_weights: Array) -> FocalLoss:
-        """Make ``focal_loss_``, with alpha resolved to one weight per class.
+    def _build_loss(self, classes: Array, y: Array, sample_weight: Array | None, outer_weights: Array) -> FocalLoss:
+        """Make ``focal_loss_``, with alpha resolved to one weight per class, and set ``class_weights_``.
 
-        ``weight`` (n,) are the rows' weights in all, ``outer_weights`` (K,) those of the classes that are in
-        ``weight`` already (``class_weight``), which "full" calibration has to undo as well.
+        ``sample_weight`` (n,) are the rows' own weights, ``outer_weights`` (K,) those of ``class_weight``. The two
+        kinds of class weights multiply: "balanced" is of the rows' own weights, or it would undo ``class_weight``.
+        "full" calibration undoes both. A class whose rows all weigh nothing keeps its place, as in scikit-learn.
         """
         n_classes = classes.shape[0]
-        totals = np.bincount(y, weights=weight, minlength=n_classes)
-        if np.count_nonzero(totals) < 2:
-            only = classes.tolist()[np.argmax(totals)]
-            raise ValueError(f"y must hold at least two classes with a positive sample weight, got one class: {only!r}")
+        totals = np.bincount(y, weights=sample_weight, minlength=n_classes)
         gamma = check_gamma(self.focal_gamma, "focal_gamma")
         if isinstance(gamma, tuple) and len(gamma) != n_classes:
             raise ValueError(
