@@ -106,8 +106,8 @@ def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
     return raw
 
 
-def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
-    """Class indices 0 .. n_classes - 1 as intp, (n,)."""
+def as_labels(y_true: ArrayLike, n_rows: int | None = None) -> Array:
+    """Numbers that may be class indices, (n,): shape and dtype are checked, values are not."""
     y = np.asarray(y_true)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -117,17 +117,23 @@ def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | 
         raise ValueError(f"y_true must have one label per row of raw_prediction: got {y.shape[0]} and {n_rows}")
     if y.shape[0] == 0:
         raise ValueError("y_true must have at least one label, got 0")
-    top = "n_classes - 1" if n_classes is None else n_classes - 1
     if y.dtype.kind not in "biuf":
-        raise TypeError(f"y_true must hold class indices 0 .. {top}, got dtype {y.dtype}")
-    lowest, highest = y.min(), y.max()
+        raise TypeError(f"y_true must hold class indices 0, 1, ..., got dtype {y.dtype}")
+    return y
+
+
+def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
+    """Class indices 0 .. n_classes - 1 as intp, (n,)."""
+    y = as_labels(y_true, n_rows)
     with np.errstate(invalid="ignore"):
-        indices = y.astype(np.intp)
+        indices = y.astype(np.intp, copy=False)
     # NaN fails every comparison, so each is put the way round that NaN makes it fail.
-    if not (lowest >= 0 and np.array_equal(indices, y) and (n_classes is None or highest < n_classes)):
-        bad = y[~((y >= 0) & (indices == y) & (y <= (highest if n_classes is None else n_classes - 1)))][0]
-        raise ValueError(f"y_true must hold class indices 0 .. {top}, got {bad.item()!r}")
-    return np.asarray(indices)
+    is_whole = y.dtype.kind != "f" or np.array_equal(indices, y)
+    if not (y.min() >= 0 and is_whole and (n_classes is None or y.max() < n_classes)):
+        top = "n_classes - 1" if n_classes is None else n_classes - 1
+        is_index = (y >= 0) & (indices == y) & (y < (np.inf if n_classes is None else n_classes))
+        raise ValueError(f"y_true must hold class indices 0 .. {top}, got {y[~is_index][0].item()!r}")
+    return indices
 
 
 def check_sample_weight(
