@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skfocal._common.labels import resolve_alpha
-from skfocal._kernels.arguments import check_alpha, check_calibration, check_gamma
+from skfocal._kernels.arguments import check_alpha, check_calibration, check_gamma, is_number
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
@@ -54,6 +54,12 @@ class FocalClassifierMixin:
     def _check_focal_parameters(self) -> None:
         """What can be known to be wrong without data."""
         check_gamma(self.focal_gamma, "focal_gamma")
+        if is_number(self.focal_alpha) and self.focal_alpha >= 1:
+            raise ValueError(
+                f"focal_alpha must be in (0, 1) if it is one number, the weight of the second class, got "
+                f"{self.focal_alpha!r}: to weigh a class {self.focal_alpha:g} times the other, name it in a dict, "
+                f"{{label: {self.focal_alpha:g}}}"
+            )
         if not isinstance(self.focal_alpha, (str, Mapping)):
             check_alpha(self.focal_alpha, "focal_alpha")
         elif self.focal_alpha != "balanced" and isinstance(self.focal_alpha, str):

@@ -19,7 +19,7 @@ from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 from skfocal.xgboost._bins import bin_weights
 from skfocal.xgboost._evaluation import as_pairs
-from skfocal.xgboost._parameters import check_parameters, in_memory, is_array_like
+from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
 from skfocal.xgboost._training import Training, check_continuation
 
 MODEL_ATTRIBUTE = "skfocal"
@@ -75,7 +75,17 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     base_score: Any
     callbacks: Any
-    objective: Any
+
+    @property
+    def objective(self) -> Any:
+        """XGBoost's name of the link: "binary:logistic", or "multi:softprob" for a model of more than two classes."""
+        given = self.__dict__.get("objective")
+        is_multiclass = getattr(self, "n_classes_", 2) > 2
+        return "multi:softprob" if is_multiclass and given in OWN_OBJECTIVES else given
+
+    @objective.setter
+    def objective(self, value: Any) -> None:
+        self.__dict__["objective"] = value
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -122,6 +132,23 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     @feature_names_in_.deleter
     def feature_names_in_(self) -> None:
         self.__dict__.pop("_feature_names_in", None)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of this estimator, as they were given.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            No parameter is an estimator: without effect.
+
+        Returns
+        -------
+        dict
+        """
+        params: dict[str, Any] = super().get_params(deep)
+        if "objective" in params:
+            params["objective"] = self.__dict__.get("objective")
+        return params
 
     def get_xgb_params(self) -> dict[str, Any]:
         """Parameters that XGBoost itself gets."""

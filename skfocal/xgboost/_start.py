@@ -1,4 +1,4 @@
-"""Where training starts, and the smallest leaf it may make. May import ``loss``."""
+"""Where training starts, and the smallest leaf it may make. May import ``_common``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from skfocal._common.objective import TINY_HESSIAN
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
@@ -21,6 +22,10 @@ def base_score(start: Any) -> float | list[float]:
         limits = np.finfo(np.float32)
         return _nine_digits(np.clip(expit(start), limits.tiny, 1.0 - limits.epsneg))
     return [_nine_digits(score) for score in start - start.mean()]  # XGBoost centers its own
+
+
+LEAST_SHARE = 1e-6
+"""Share that XGBoost gives a class without weight in the start of its own losses."""
 
 
 def _nine_digits(value: float) -> float:
@@ -50,4 +55,5 @@ def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> fl
         return 1.0
     in_doubt = [FocalLoss(of_class).gradient_hessian([1], [0.0])[1][0] for of_class in gamma.tolist()]
     weight_of_class = scale * np.array(in_doubt) * totals
-    return _nine_digits(min(1.0, 0.25 * weight_of_class[totals > 0].min()))
+    # Not below what a Hessian is at least: XGBoost takes no number that is 0 in float32.
+    return _nine_digits(np.clip(0.25 * weight_of_class[totals > 0].min(), TINY_HESSIAN, 1.0))

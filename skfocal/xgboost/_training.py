@@ -11,7 +11,7 @@ from skfocal._common.rows import Rows
 from skfocal._kernels.blocks import Array
 from skfocal.xgboost._evaluation import Metrics
 from skfocal.xgboost._objective import FocalObjective
-from skfocal.xgboost._start import base_score, default_min_child_weight
+from skfocal.xgboost._start import LEAST_SHARE, base_score, default_min_child_weight
 
 
 class Training:
@@ -31,7 +31,9 @@ class Training:
         self.metrics = Metrics(model, n_classes)
         self.params: dict[str, Any] = dict(self.metrics.params)
         if model.base_score is None and not is_continued:
-            self.params["base_score"] = base_score(loss.optimal_scores(rows.totals))
+            self.params["base_score"] = base_score(
+                loss.optimal_scores(np.maximum(rows.totals, LEAST_SHARE * rows.totals.sum()))
+            )
         if model.min_child_weight is None:
             factor = scale * self.objective.hessian_factor(1 if n_classes == 2 else n_classes)
             totals = rows.totals * model.class_weights_
