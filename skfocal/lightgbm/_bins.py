@@ -171,7 +171,7 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
 
     What is no table of numbers has none: it is for LightGBM to say what is wrong with it.
     """
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc") and X.ndim == 2:
         part = X.iloc[rows]
         for j in range(part.shape[1]):
             column = part.iloc[:, j]
