@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
 from skfocal._common.labels import index_labels, resolve_class_weight
@@ -247,48 +247,43 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         check_consistent_length(X, y)
         held_out = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         held_out = {name: value for name, value in held_out.items() if value is not None}
+        weight = None
         if sample_weight is not None and y is not None:
-            sample_weight = check_sample_weight(sample_weight, np.asarray(y).shape[0], np.float64)
+            weight = check_sample_weight(sample_weight, np.asarray(y).shape[0], np.float64)
         if sample_weight_val is not None and y_val is not None:
-            try:
-                check_sample_weight(sample_weight_val, np.asarray(y_val).shape[0], np.float64)
-            except (TypeError, ValueError) as error:
-                raise type(error)(str(error).replace("sample_weight", "sample_weight_val")) from error
+            check_sample_weight(sample_weight_val, np.asarray(y_val).shape[0], np.float64, "sample_weight_val")
         with learning(self) as fitting:
             fitting._classes_before, fitting._y_val_in_training = None, y_val
             if self.warm_start and hasattr(self, "classes_"):
                 detach(fitting)
                 fitting._classes_before = self.classes_
-            train(fitting, X, y, sample_weight, **held_out)
+            train(fitting, X, y, weight, **held_out)
             del fitting._classes_before, fitting._y_val_in_training
         return self
 
-    def _total_weight(self, indices: Array, sample_weight: Array | None) -> Array | None:
+    def _weigh(self, indices: Array, sample_weight: Array | None) -> tuple[Array | None, Callable[[Any], TrainingLoss]]:
         classes = self.classes_
-        if classes.shape[0] < 2:
+        n_classes, before = classes.shape[0], self._classes_before
+        if n_classes < 2:
             raise ValueError(f"y must hold at least two classes, got one class: {classes.tolist()[0]!r}")
-        before = self._classes_before
+        if classes.dtype.kind in "mM" and np.isnat(classes).any():
+            raise ValueError("y must hold no missing label, got NaT")
         if before is not None and not np.array_equal(before, classes):
             raise ValueError(
                 f"y must hold the classes that the model was trained with, {before.tolist()}, for warm_start=True to "
                 f"continue it: got {classes.tolist()}"
             )
         if self._y_val_in_training is not None:
-            index_labels(column_or_1d(self._y_val_in_training), classes, "y_val")
-        self._outer_weights = resolve_class_weight(self.class_weight, classes, indices)
-        if self.class_weight is None:
-            return sample_weight
-        by_class: Array = self._outer_weights[indices]
-        return by_class if sample_weight is None else sample_weight * by_class
-
-    def _make_loss(self, indices: Array, total_weight: Array | None, log_loss: Any) -> TrainingLoss:
-        outer_weights = self.__dict__.pop("_outer_weights")
-        self.focal_loss_ = self._build_loss(self.classes_, indices, total_weight, outer_weights)
-        n_classes = self.classes_.shape[0]
-        totals = np.bincount(indices, weights=total_weight, minlength=n_classes)
-        scale = self.focal_loss_.scale_of_totals(totals)
+            index_labels(self._y_val_in_training, classes, "y_val")
+        outer_weights = resolve_class_weight(self.class_weight, classes, indices)
+        total_weight = sample_weight
+        if self.class_weight is not None:
+            total_weight = outer_weights[indices]
+            total_weight = total_weight if sample_weight is None else sample_weight * total_weight
+        self.focal_loss_ = self._build_loss(classes, indices, sample_weight, outer_weights)
+        scale = self.focal_loss_.scale_of_totals(np.bincount(indices, total_weight, minlength=n_classes))
         n_scores = 1 if n_classes == 2 else n_classes
-        return TrainingLoss(self.focal_loss_, log_loss, n_scores, check_max_step(self.max_step), scale)
+        return total_weight, partial(TrainingLoss, self.focal_loss_, n_scores, check_max_step(self.max_step), scale)
 
     @undisturbed
     def decision_function(self, X: Any) -> Array:

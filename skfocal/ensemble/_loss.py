@@ -1,4 +1,4 @@
-"""The focal loss as scikit-learn's booster calls a loss. May import ``_common`` and ``loss``; no private scikit-learn."""
+"""The focal loss as scikit-learn's booster calls a loss. May import ``_common`` and ``loss``."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class TrainingLoss:
     Parameters
     ----------
     focal_loss : FocalLoss
-    log_loss : object
-        The booster's own log loss. It answers wherever the two losses are the same, so that with ``gamma=0`` and
-        ``max_step=None`` all numbers are its own, to the last bit.
     n_scores : int
         Scores a row: 1 for two classes, else the number of classes.
     max_step : float or None
         Bound of each row's Newton step.
     scale : float
         Factor of the derivatives.
+    log_loss : object
+        The booster's own log loss. It answers wherever the two losses are the same, so that with ``gamma=0`` and
+        ``max_step=None`` all numbers are its own, to the last bit.
     """
 
     differentiable = True
     constant_hessian = False
 
-    def __init__(self, focal_loss: FocalLoss, log_loss: Any, n_scores: int, max_step: float | None, scale: float):
+    def __init__(self, focal_loss: FocalLoss, n_scores: int, max_step: float | None, scale: float, log_loss: Any):
         self.focal_loss, self.log_loss = focal_loss, log_loss
         self.n_scores, self.n_classes = n_scores, max(2, n_scores)
         self.max_step, self.scale = max_step, scale
@@ -47,8 +47,8 @@ class TrainingLoss:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"scikit-learn {sklearn.__version__} asks the loss of FocalHistGradientBoostingClassifier for {name!r}: this "
-            "version of skfocal does not know it. Install an earlier scikit-learn"
+            f"scikit-learn {sklearn.__version__} asks the loss of FocalHistGradientBoostingClassifier for {name!r}: "
+            "this version of skfocal does not know it. Install an earlier scikit-learn"
         )
 
     def _on(self, y_true: Array, sample_weight: Array | None) -> BinaryLossOnData | MulticlassLossOnData:

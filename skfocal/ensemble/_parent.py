@@ -15,6 +15,7 @@ Where one of them is gone `train` raises an error: no fit with another loss is h
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
 from inspect import signature
 from typing import Any
@@ -31,22 +32,22 @@ class BoosterOfAnyLoss(HistGradientBoostingClassifier):
     """The booster, with a loss that a subclass makes of labels and weights."""
 
     @abstractmethod
-    def _total_weight(self, indices: Array, sample_weight: Array | None) -> Array | None:
-        """The weights to train with, class weights included. Raises what is wrong with the labels, too."""
+    def _weigh(self, indices: Array, sample_weight: Array | None) -> tuple[Array | None, Callable[[Any], TrainingLoss]]:
+        """The weights to train with, class weights included, and what makes the loss of the booster's own log loss.
 
-    @abstractmethod
-    def _make_loss(self, indices: Array, total_weight: Array | None, log_loss: Any) -> TrainingLoss:
-        """The loss for labels and weights; ``log_loss`` is the booster's own."""
+        Raises what is wrong with labels or weights: nothing is trained yet, and ``classes_`` are known.
+        """
 
     def _finalize_sample_weight(self, sample_weight: Array | None, y: Array) -> Array | None:
-        self._indices_in_training = y.astype(np.intp)
-        return self._total_weight(self._indices_in_training, sample_weight)
+        total_weight, self._make_loss = self._weigh(y.astype(np.intp), sample_weight)
+        return total_weight
 
     def _get_loss(self, sample_weight: Array | None) -> TrainingLoss:
-        if not hasattr(self, "_indices_in_training"):
+        if "_make_loss" not in self.__dict__:
             raise _unknown_scikit_learn("_finalize_sample_weight")
-        log_loss = super()._get_loss(sample_weight=sample_weight)
-        return self._make_loss(self._indices_in_training, sample_weight, log_loss)
+        make_loss = self.__dict__.pop("_make_loss")
+        loss: TrainingLoss = make_loss(super()._get_loss(sample_weight=sample_weight))
+        return loss
 
 
 def train(booster: BoosterOfAnyLoss, X: Any, y: Any, sample_weight: Array | None, **validation: Any) -> None:
@@ -58,12 +59,11 @@ def train(booster: BoosterOfAnyLoss, X: Any, y: Any, sample_weight: Array | None
                 f"{name} must not be given with scikit-learn {sklearn.__version__}: held-out rows of your own need 1.7"
             )
     HistGradientBoostingClassifier.fit(booster, X, y, sample_weight, **validation)
-    # Scoring by name leaves a method of the booster among its attributes, where a copy of it would find another's trees.
+    # Scoring by name leaves one of the booster's methods among its attributes: copies would predict with its trees.
     for name in [name for name, value in vars(booster).items() if getattr(value, "__self__", None) is booster]:
         delattr(booster, name)
     # A fitted booster holds no labels, and pickles of it name no private class of ours.
-    vars(booster).pop("_indices_in_training", None)
-    loss = vars(booster).pop("_loss", None)
+    loss = booster.__dict__.pop("_loss", None)
     if not isinstance(loss, TrainingLoss):
         raise _unknown_scikit_learn("_get_loss")
     if not loss.was_asked:
@@ -78,7 +78,7 @@ def detach(booster: BoosterOfAnyLoss) -> None:
     parameters = booster.get_params(deep=False)
     itself = {id(value): value for value in parameters.values()}  # a callable scoring is no copy of it
     learned = {name: value for name, value in vars(booster).items() if name not in parameters}
-    vars(booster).update(deepcopy(learned, itself))
+    booster.__dict__.update(deepcopy(learned, itself))
 
 
 def _unknown_scikit_learn(name: str) -> RuntimeError:

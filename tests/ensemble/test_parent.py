@@ -14,8 +14,8 @@ from skfocal.ensemble._loss import TrainingLoss
 from skfocal.ensemble._parent import BoosterOfAnyLoss
 
 CHANGED = (
-    f"scikit-learn {sklearn.__version__} has changed {{}}, a private name that skfocal.ensemble reaches in _parent.py or "
-    "_loss.py: see what took its place"
+    f"scikit-learn {sklearn.__version__} has changed {{}}, a private name that skfocal/ensemble/_parent.py reaches: "
+    "see what took its place"
 )
 
 
@@ -65,7 +65,7 @@ def test_members_that_the_booster_uses_are_those_that_the_loss_has(problem, monk
         HistGradientBoostingClassifier, "_get_loss", lambda self, sample_weight: Recorder(own(self, sample_weight))
     )
     HistGradientBoostingClassifier(max_iter=3, early_stopping=True, verbose=2).fit(X, y, w)
-    ours = TrainingLoss(FocalLoss(), None, 1, 4.0, 1.0)
+    ours = TrainingLoss(FocalLoss(), 1, 4.0, 1.0, None)
     missing = {name for name in asked if not hasattr(ours, name)}
     assert not missing, CHANGED.format(f"what it asks a loss for ({missing})")
     assert {"gradient_hessian", "fit_intercept_only", "__call__", "init_gradient_and_hessian"} <= asked
@@ -73,7 +73,7 @@ def test_members_that_the_booster_uses_are_those_that_the_loss_has(problem, monk
 
 def test_a_member_that_is_missing_is_named():
     with pytest.raises(AttributeError, match=r"scikit-learn .* asks the loss of .* for 'curvature': this version"):
-        TrainingLoss(FocalLoss(), None, 1, 4.0, 1.0).curvature  # noqa: B018
+        TrainingLoss(FocalLoss(), 1, 4.0, 1.0, None).curvature  # noqa: B018
 
 
 def fit_as_if(change):
@@ -107,4 +107,4 @@ def test_a_fit_with_another_loss_is_handed_out_by_no_release(name, imbalanced, m
     with pytest.raises(RuntimeError, match=rf"scikit-learn .* did not call {name} .* Install an earlier scikit-learn"):
         clf.fit(X, y)
     assert not hasattr(clf, "classes_")
-    assert not [attribute for attribute in vars(clf) if attribute.endswith("in_training")]
+    assert not [attribute for attribute in vars(clf) if attribute.startswith("_")]
