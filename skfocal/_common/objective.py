@@ -28,8 +28,9 @@ MAX_STEP_DOC = """
 
 SCALE_DOC = """
     scale : float, default=1.0
-        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that the booster's
-        regularisation means what it does with log loss.
+        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that ``reg_lambda`` and
+        ``min_child_weight`` mean what they mean with log loss. The least gain of a split and ``reg_alpha`` do not:
+        the larger gamma, the more they prune.
 """
 
 TINY_HESSIAN = 1e-16
