@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ SCALE_DOC = """
 
 TINY_HESSIAN = 1e-16
 """Floor of a Hessian without ``max_step``: the one XGBoost sets in its own log loss."""
+
+
+CALL = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("y_true", "y_pred", "sample_weight")])
+"""Of a call of an objective. LightGBM asks for it each round, and working it out takes longer than the derivatives of a
+thousand rows."""
 
 
 class FocalObjectiveBase:
@@ -100,6 +106,7 @@ class FocalObjectiveBase:
         """Drop what is kept between calls."""
         # Labels, weights, number of scores and dtype, and the loss bound to them: one tuple, read and replaced whole,
         # so that threads that share an objective never see half of it.
+        self.__signature__ = CALL
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
 

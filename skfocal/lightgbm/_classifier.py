@@ -26,9 +26,9 @@ from skfocal.lightgbm._training import Training, check_continuation
 class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     __doc__ = f"""LightGBM classifier trained with the focal loss.
 
-    An ``LGBMClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. One default
-    differs: ``reg_lambda`` is 1.0, as in XGBoost, instead of 0. Without an L2 penalty LightGBM is overconfident, and it
-    collapses where a class is rare; on data without noise ``reg_lambda=0`` may be better.
+    An ``LGBMClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. One
+    default differs: ``reg_lambda`` is 1.0, as in XGBoost, instead of 0. Without an L2 penalty LightGBM is
+    overconfident, and it collapses where a class is rare; on data without noise ``reg_lambda=0`` may be better.
 
     The classifier is trained with the focal loss. It starts at the constant score of least focal loss, which it stores
     in the first trees, and returns probabilities that focusing has not distorted.

@@ -20,7 +20,7 @@ from skfocal.loss import FocalLoss
 from skfocal.xgboost._bins import bin_weights
 from skfocal.xgboost._evaluation import as_pairs
 from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
-from skfocal.xgboost._training import Training, check_continuation
+from skfocal.xgboost._training import Training, check_continuation, with_known_info
 
 MODEL_ATTRIBUTE = "skfocal"
 """Booster attribute under which ``save_model`` keeps what the booster does not know: labels and the loss."""
@@ -269,8 +269,10 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     def _create_dmatrix(self, ref: Any, **kwargs: Any) -> Any:
         # Called by the parent's fit for the training data, which has no ref, and for each evaluation set. There is no
         # public way to give bins other weights than training; where it is not called, the bins are XGBoost's own.
-        if ref is not None or not self.balanced_bins:
+        if ref is not None:
             return super()._create_dmatrix(ref, **kwargs)
+        if not self.balanced_bins:
+            return with_known_info(super()._create_dmatrix(ref, **kwargs))
         weight = kwargs.pop("weight")
         data = super()._create_dmatrix(ref, weight=bin_weights(kwargs["label"], weight), **kwargs)
         if not isinstance(data, xgb.QuantileDMatrix) and self.tree_method in (None, "auto", "hist"):
@@ -280,7 +282,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
             )
         # The bins are made: from here on the weights are those of the loss and its metrics.
         data.set_weight(np.empty(0, np.float32) if weight is None else weight)
-        return data
+        return with_known_info(data)
 
     @undisturbed
     def decision_function(
