@@ -183,7 +183,30 @@ def catboost_models():
     return models
 
 
-MODELS = {**lightgbm_models(), **xgboost_models(), **linear_models(), **catboost_models()}
+def histogram_models():
+    """scikit-learn's own booster as it comes and ours."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from skfocal.ensemble import FocalHistGradientBoostingClassifier
+
+    common = {"random_state": SEED}
+
+    def parent(n, **parameters):
+        return HistGradientBoostingClassifier(**common, **parameters)
+
+    def ours(gamma, alpha=None):
+        return FocalHistGradientBoostingClassifier(gamma, alpha, **common)
+
+    return {
+        "HistGradientBoosting": Model("HistGradientBoosting", parent, tune_threshold=True),
+        "HistGradientBoosting balanced": Model("HistGradientBoosting", lambda n: parent(n, class_weight="balanced")),
+        # What of the gain is the bound's: log loss as in the parent, nothing else different.
+        "HistGradientBoosting bounded": Model("HistGradientBoosting", lambda n: ours(0.0)),
+        **focal_models("HistGradientBoosting", ours),
+    }
+
+
+MODELS = {**lightgbm_models(), **xgboost_models(), **linear_models(), **catboost_models(), **histogram_models()}
 
 
 def _last(fitted):

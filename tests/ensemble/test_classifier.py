@@ -332,7 +332,7 @@ def test_signature_is_the_parents_with_the_focal_parameters_first():
     ours = inspect.signature(FocalHistGradientBoostingClassifier).parameters
     parent = dict(inspect.signature(HistGradientBoostingClassifier).parameters)
     assert list(ours)[:4] == ["focal_gamma", "focal_alpha", "max_step", "calibration"]
-    assert [p.default for p in list(ours.values())[:4]] == [2.0, None, 4.0, "focus"]
+    assert [p.default for p in list(ours.values())[:4]] == [0.5, None, 4.0, "focus"]
     assert [p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD] == ["focal_gamma", "focal_alpha"]
     del parent["loss"]
     rest = {name: p.default for name, p in list(ours.items())[4:]}
