@@ -140,15 +140,16 @@ def lightgbm_models():
     add("reg_lambda=1 boost_from_average=False", "stock", 2, partial(regularised, boost_from_average=False))
     for gamma in GAMMAS:
         add(f"ours gamma {gamma:g}", "ours", 1, partial(ours, gamma=gamma))
-    # Candidates for the defaults.
-    for gamma in (0.0, 1.0):
+    # Candidates for the defaults, and what each part brings last.
+    for gamma in (0.0, 0.5, 1.0):
         of_gamma, name = partial(ours, gamma=gamma), f"ours gamma {gamma:g}"
         add(f"{name} min_child_weight=1", "part", 1, partial(of_gamma, min_child_weight=1.0))
         add(f"{name} without bound", "part", 1, partial(of_gamma, max_step=None))
         add(f"{name} without bins", "part", 1, partial(of_gamma, balanced_bins=False))
         add(f"{name} without regularisation", "part", 1, partial(of_gamma, reg_lambda=0.0))
         add(f"{name} without start", "part", 2, partial(of_gamma, boost_from_average=False))
-    add("ours gamma 1 without scale", "part", 2, partial(of_gamma, classifier=without_scale(FocalLGBMClassifier)))
+        if gamma > 0:
+            add(f"{name} without scale", "part", 2, partial(of_gamma, classifier=without_scale(FocalLGBMClassifier)))
     for gamma in (0.0, 0.5, 1.0):
         for step in (1.0, 2.0):
             add(f"ours gamma {gamma:g} max_step={step:g}", "part", 1, partial(ours, gamma=gamma, max_step=step))
@@ -165,17 +166,18 @@ def lightgbm_models():
     unscaled = without_scale(FocalLGBMClassifier)
     add("only bins", "part", 2, partial(nothing, gamma=0.0, balanced_bins=True))
     add("only bound", "part", 2, partial(nothing, gamma=0.0, max_step=4.0))
+    add("only gamma 0.5", "part", 2, partial(nothing, gamma=0.5, classifier=unscaled, boost_from_average=False))
     add("only gamma 1", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled, boost_from_average=False))
     add("only gamma 1 and start", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled))
     add("only gamma 1 and bound", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled, max_step=4.0,
                                                      boost_from_average=False))  # fmt: skip
     # What is asked about besides.
-    for gamma in (0.0, 1.0):
+    for gamma in (0.0, 0.5):
         add(f"ours gamma {gamma:g} alpha balanced", "other", 3, partial(ours, gamma=gamma, focal_alpha="balanced"))
         add(f"ours gamma {gamma:g} early stopping", "other", 3, early_stopped(partial(ours, gamma=gamma)),
             early_stopping=stop)  # fmt: skip
     add("reg_lambda=1 early stopping", "other", 3, early_stopped(regularised), early_stopping=stop)
-    for name, make in (("reg_lambda=1", regularised), ("ours gamma 1", partial(ours, gamma=1.0))):
+    for name, make in (("reg_lambda=1", regularised), ("ours gamma 0.5", partial(ours, gamma=0.5))):
         add(f"{name} tuned threshold", "other", 4, at_tuned_threshold(make), two_classes_only=True)
     return arms
 
@@ -217,12 +219,14 @@ def xgboost_models():
     add("base_score=0.5", "stock", 2, partial(parent, base_score=0.5))
     for gamma in GAMMAS:
         add(f"ours gamma {gamma:g}", "ours", 1, partial(ours, gamma=gamma))
-    for gamma in (0.0, 1.0):
+    for gamma in (0.0, 0.5, 1.0):
         of_gamma, name = partial(ours, gamma=gamma), f"ours gamma {gamma:g}"
         add(f"{name} without bound", "part", 1, partial(of_gamma, max_step=None))
         add(f"{name} without bins", "part", 1, partial(of_gamma, balanced_bins=False))
         add(f"{name} without start", "part", 2, partial(of_gamma, base_score=0.5))
-    add("ours gamma 1 min_child_weight=1", "part", 1, partial(of_gamma, min_child_weight=1.0))
+        if gamma > 0:
+            add(f"{name} without scale", "part", 2, partial(of_gamma, classifier=without_scale(FocalXGBClassifier)))
+            add(f"{name} without least leaf", "part", 1, partial(of_gamma, min_child_weight=1.0))
     for gamma in (0.0, 0.5, 1.0):
         for step in (1.0, 2.0):
             add(f"ours gamma {gamma:g} max_step={step:g}", "part", 1, partial(ours, gamma=gamma, max_step=step))
@@ -230,21 +234,21 @@ def xgboost_models():
     add("ours gamma 1 max_step=10", "part", 1, partial(of_gamma, max_step=10.0))
     # The rule of the class touches gamma above 0 only: this tells what of a gain is its.
     add("ours gamma 0 min_child_weight=0.4", "part", 1, partial(ours, gamma=0.0, min_child_weight=0.4))
-    add("ours gamma 1 without scale", "part", 2, partial(of_gamma, classifier=without_scale(FocalXGBClassifier)))
     nothing = partial(ours, max_step=None, balanced_bins=False, min_child_weight=1.0)
     unscaled = without_scale(FocalXGBClassifier)
     add("only bins", "part", 2, partial(nothing, gamma=0.0, balanced_bins=True))
     add("only bound", "part", 2, partial(nothing, gamma=0.0, max_step=4.0))
+    add("only gamma 0.5", "part", 2, partial(nothing, gamma=0.5, classifier=unscaled, base_score=0.5))
     add("only gamma 1", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled, base_score=0.5))
     add("only gamma 1 and start", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled))
     add("only gamma 1 and bound", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled, max_step=4.0,
                                                      base_score=0.5))  # fmt: skip
-    for gamma in (0.0, 1.0):
+    for gamma in (0.0, 0.5):
         add(f"ours gamma {gamma:g} alpha balanced", "other", 3, partial(ours, gamma=gamma, focal_alpha="balanced"))
         add(f"ours gamma {gamma:g} early stopping", "other", 3, early_stopped(partial(ours, gamma=gamma)),
             early_stopping=stop)  # fmt: skip
     add("as it comes early stopping", "other", 3, early_stopped(parent), early_stopping=stop)
-    for name, make in (("as it comes", parent), ("ours gamma 1", partial(ours, gamma=1.0))):
+    for name, make in (("as it comes", parent), ("ours gamma 0.5", partial(ours, gamma=0.5))):
         add(f"{name} tuned threshold", "other", 4, at_tuned_threshold(make), two_classes_only=True)
     return arms
 

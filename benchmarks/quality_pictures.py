@@ -12,7 +12,7 @@ BETTER, WORSE, EQUAL = "#08519c", "#d94801", "0.5"
 
 
 def per_set(lines, path):
-    """Gamma 1 against the library's best own arm: differences of average precision, ratios of log loss."""
+    """Ours against the library's best own arm: differences of average precision, ratios of log loss."""
     lines = plain(lines)
     families = [f for f in LIBRARIES if (of(lines, f).arm == OURS).any() and (of(lines, f).kind == "stock").any()]
     tables = {f: paired(of(lines, f), OURS, best_stock(of(lines, f))) for f in families}
@@ -45,7 +45,7 @@ def per_set(lines, path):
     for color, label in ((BETTER, "ours is better"), (EQUAL, "equal to three digits"), (WORSE, "ours is worse")):
         axes[0, 0].scatter([], [], color=color, label=label)
     opponents = ", ".join(f"{f} {best_stock(of(lines, f))}" for f in tables)
-    title = f"Ours at gamma 1 against the best stock arm ({opponents}); bars: two standard errors over the folds"
+    title = f"Ours at gamma 0.5 against the best stock arm ({opponents}); bars: two standard errors over the folds"
     figure.suptitle(title, fontsize="medium")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=110)

@@ -39,21 +39,41 @@ PARTS = {
     "start at the optimum": ("", "without start"),
     "scale of the loss": ("", "without scale"),
     "reg_lambda=1": ("", "without regularisation"),
-    "gamma 1": ("only gamma 1", ""),
+    "min_child_weight by the rarest class": ("", "without least leaf"),
+    "gamma 0.5": ("only gamma 0.5", ""),
 }
 
 
 def headline(lines):
-    """Each library's arms against its own best."""
+    """One table: each library as it comes, its best own arm, ours with log loss and with the default."""
+    rows = []
+    for family in LIBRARIES:
+        part = of(plain(lines), family)
+        if not (part.arm == OURS).any():
+            continue
+        best = best_stock(part)
+        named = {
+            "as it comes": f"{family} as it comes",
+            best: f"{family}, **`{best}`**" if best != "as it comes" else f"**{family} as it comes**",
+            "ours gamma 0": "ours, `focal_gamma=0`",
+            OURS: f"**ours, `focal_gamma={OURS.split()[2]}`**",
+        }
+        table = against(part, [(label, arm) for arm, label in named.items()], best)
+        rows += table.splitlines()[(2 if rows else 0) :]
+    return "\n".join(rows)
+
+
+def arms(lines):
+    """All arms that a user of a library may run, and ours at each gamma."""
     text = []
     for family in LIBRARIES:
         part = of(plain(lines), family)
-        if not (part.kind == "ours").any():
+        if not (part.kind == "stock").any():
             continue
         best = best_stock(part)
-        arms = [(f"**{arm}**" if arm == best else arm, arm) for arm in part[part.kind == "stock"].arm.unique()]
-        arms += [(f"ours, `focal_gamma={gamma}`", f"ours gamma {gamma}") for gamma in GAMMAS]
-        text.append(f"{family}, against `{best}`:\n\n" + against(part, arms, best))
+        named = [(f"**{arm}**" if arm == best else arm, arm) for arm in part[part.kind == "stock"].arm.unique()]
+        named += [(f"ours, `focal_gamma={gamma}`", f"ours gamma {gamma}") for gamma in GAMMAS]
+        text.append(f"{family}, against `{best}`:\n\n" + against(part, named, best))
     return "\n\n".join(text)
 
 
@@ -78,7 +98,7 @@ def answer(lines):
                 f"opponent (lower on {(side.ratio < 1).sum()}, higher on {(side.ratio > 1).sum()}; at worst "
                 f"{worst.ratio:.2f}, {worst.data_set})"
             )
-        text.append(f"- **{family}**, gamma 1 against `{best}`: {'; '.join(sentences)}.")
+        text.append(f"- **{family}**, gamma 0.5 against `{best}`: {'; '.join(sentences)}.")
         ordinary = table[~table.data_set.isin(["adb_http", "adb_smtp"])]
         if len(ordinary) < len(table):
             two = ordinary[ordinary.classes == 2]
@@ -86,7 +106,34 @@ def answer(lines):
                 f"- Without KDD http and smtp, where bins matter most: average precision {difference(two.gain)}, log "
                 f"loss {geometric(two.ratio)} on the {len(two)} other sets of two classes."
             )
-        text.append("- " + collapses(part, family))
+    return "\n".join(text)
+
+
+def collapse(lines):
+    """Arms below a part of the best, library by library."""
+    families = [f for f in LIBRARIES if (of(plain(lines), f).kind == "ours").any()]
+    return "\n".join("- " + collapses(of(plain(lines), family), family) for family in families)
+
+
+def worse(lines):
+    """What ours loses to the best stock arm, set by set."""
+    text = []
+    for family in LIBRARIES:
+        part = of(plain(lines), family)
+        if not (part.arm == OURS).any():
+            continue
+        table = paired(part, OURS, best_stock(part)).sort_values("minority")
+        for what, lost, shown in (
+            ("average precision lower by more than 0.005", table.gain < -0.005, "gain"),
+            ("log loss more than 3 % higher", table.ratio > 1.03, "ratio"),
+            ("macro F1 lower by more than 0.01", table.f1_gain < -0.01, "f1_gain"),
+        ):
+            sign = "" if shown == "ratio" else "+"
+            on = ", ".join(
+                f"{name} ({value:{sign}.3f})"
+                for name, value in zip(table.data_set[lost], table[shown][lost], strict=True)
+            )
+            text.append(f"- {family}, {what} on {lost.sum()} of {len(table)} sets{': ' if on else ''}{on}.")
     return "\n".join(text)
 
 
@@ -125,7 +172,7 @@ def ablation(lines):
         if rows:
             header = ["", "alone: AP, two classes", "log loss", "AP, several", "log loss", "last: AP, two classes",
                       "log loss", "AP, several", "log loss"]  # fmt: skip
-            text.append(f"{family}; alone: added to `{stock}`; last: added to the rest of ours at gamma 1:\n\n"
+            text.append(f"{family}; alone: added to `{stock}`; last: added to the rest of ours at gamma 0.5:\n\n"
                         + markdown(header, rows))  # fmt: skip
     return "\n\n".join(text)
 
@@ -204,7 +251,7 @@ def trees(lines):
 
 
 def sets(lines):
-    """Set by set, gamma 1 against the best stock arm."""
+    """Set by set, ours against the best stock arm."""
     lines, text = plain(lines), []
     families = [f for f in LIBRARIES if (of(lines, f).arm == OURS).any()]
     info = lines.groupby("data_set")[["rows", "classes", "minority", "rarest"]].first().sort_values("minority")
@@ -296,7 +343,10 @@ def run(lines):
     return f"{len(first)} data sets ({two} of two classes, {len(first) - two} of several): {'; '.join(text)}."
 
 
-BLOCKS = {f.__name__: f for f in (run, answer, headline, ablation, gamma, noise, trees, sets, choices, others)}
+BLOCKS = {
+    f.__name__: f
+    for f in (run, headline, answer, collapse, worse, arms, ablation, gamma, noise, trees, sets, choices, others)
+}
 
 
 def report(path, prefix=""):

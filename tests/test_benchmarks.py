@@ -53,7 +53,7 @@ def test_quality_benchmark(two_tiny_sets):
     for module in ("lightgbm", "matplotlib", "pandas", "tqdm"):
         pytest.importorskip(module, reason=f"the benchmark needs {module}")
     out = two_tiny_sets / "out" / "quality.csv"
-    models = "Logistic as it comes", "Logistic ours gamma 1", "LightGBM reg_lambda=1", "LightGBM ours gamma 1"
+    models = "Logistic as it comes", "Logistic ours gamma 1", "LightGBM reg_lambda=1", "LightGBM ours gamma 0.5"
 
     def run(*arguments):
         done = quality(two_tiny_sets, out, "--models", *models, *arguments)
@@ -90,7 +90,7 @@ def test_quality_benchmark(two_tiny_sets):
 
     summary = out.with_suffix(".md").read_text()
     assert "2 data sets (1 of two classes, 1 of several)" in summary
-    assert "**LightGBM**, gamma 1 against `reg_lambda=1`" in summary
+    assert "**LightGBM**, gamma 0.5 against `reg_lambda=1`" in summary
     assert "10% flipped" in summary
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
@@ -122,14 +122,14 @@ def test_an_ablation_arm_differs_from_ours_in_its_part_alone(models, family):
         "without regularisation": {"reg_lambda": 0.0},
         "without start": {"boost_from_average": False} if family == "LightGBM" else {"base_score": 0.5},
     }
-    for gamma in ("0", "1"):
+    for gamma in ("0", "0.5", "1"):
         ours = models[f"{family} ours gamma {gamma}"].make(2, 100).get_params()
         for name, change in parts.items():
             if family == "XGBoost" and name == "without regularisation":
                 continue
             assert models[f"{family} ours gamma {gamma} {name}"].make(2, 100).get_params() == ours | change
-    ours = models[f"{family} ours gamma 1"].make(2, 100).get_params()
-    unscaled = models[f"{family} ours gamma 1 without scale"].make(2, 100)
+    ours = models[f"{family} ours gamma 0.5"].make(2, 100).get_params()
+    unscaled = models[f"{family} ours gamma 0.5 without scale"].make(2, 100)
     assert unscaled.get_params() == ours
     X = np.random.default_rng(0).normal(size=(300, 3))
     y = (X[:, 0] > 1.0).astype(int)
@@ -212,19 +212,19 @@ def test_report_compares_with_the_best_stock_arm(report, tmp_path):
         "LightGBM as it comes": ("stock", (0.60, 0.8), (0.10, 0.8)),
         "LightGBM reg_lambda=1": ("stock", (0.80, 0.2), (0.50, 0.4)),
         "LightGBM ours gamma 0": ("ours", (0.81, 0.2), (0.52, 0.4)),
-        "LightGBM ours gamma 1": ("ours", (0.90, 0.1), (0.48, 0.4)),
+        "LightGBM ours gamma 0.5": ("ours", (0.90, 0.1), (0.48, 0.4)),
     }, columns)  # fmt: skip
     lines = report.read(tmp_path / "quality.csv")
     assert report.best_stock(lines) == "reg_lambda=1"
-    table = report.paired(lines, "ours gamma 1", "reg_lambda=1")
+    table = report.paired(lines, "ours gamma 0.5", "reg_lambda=1")
     assert_allclose(table.gain, [0.1, -0.02])
     assert_allclose(table.ratio, [0.5, 1.0])
     # The mean of 0.10 and -0.02, half their distance as its error; the root of 0.5 and 1.
     assert report.difference(table.gain) == "+0.040 ± 0.060 (1/1)"
     assert report.geometric(table.ratio) == "0.707 (1.00)"
     # Folds that only one of both has do not count.
-    kept = lines[~((lines.arm == "ours gamma 1") & (lines.data_set == "easy"))]
-    assert list(report.paired(kept, "ours gamma 1", "reg_lambda=1").data_set) == ["hard"]
+    kept = lines[~((lines.arm == "ours gamma 0.5") & (lines.data_set == "easy"))]
+    assert list(report.paired(kept, "ours gamma 0.5", "reg_lambda=1").data_set) == ["hard"]
     # 0.605 of 0.905 and 0.105 of 0.525.
     assert "as it comes on easy (0.669), hard (0.200)" in report.collapses(lines, "LightGBM")
     blocks = report.report(tmp_path / "quality.csv")
