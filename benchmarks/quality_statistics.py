@@ -71,15 +71,13 @@ def parts_of(table):
 
 
 def best_stock(lines):
-    """The library's own arm with the least log loss, class weights aside: they are for decisions."""
-    candidates = lines[(lines.kind == "stock") & ~lines.arm.str.contains("balanced")].arm.unique()
-    reference = candidates[0]
+    """The library's own arm with the least log loss on the folds common to all, class weights aside.
 
-    def relative(arm):
-        table = paired(lines, arm, reference)
-        return np.log(table.ratio).mean() if len(table) else np.inf
-
-    return min(candidates, key=lambda arm: 0.0 if arm == reference else relative(arm))
+    Class weights are for decisions: their probabilities are those of another population.
+    """
+    candidates = lines[(lines.kind == "stock") & ~lines.arm.str.contains("balanced")]
+    table = candidates.pivot_table(index=["data_set", "repeat", "fold"], columns="arm", values="log_loss").dropna()
+    return np.log(table.groupby("data_set").mean()).mean().idxmin()
 
 
 def against(lines, arms, opponent, both_sides=True):
