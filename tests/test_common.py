@@ -203,8 +203,6 @@ def test_bad_data(cls, imbalanced):
         clf.fit(X, y, sample_weight=np.ones(3))
     with pytest.raises(ValueError, match="sample_weight must be finite"):
         clf.fit(X, y, sample_weight=np.where(y == 1, -1.0, 1.0))
-    with pytest.raises(ValueError, match="two classes with a positive sample weight, got one class"):
-        clf.fit(X, y, sample_weight=y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clf.fit(X, y[:-1])
     three = np.where(X[:, 0] > 1.5, 2, y)

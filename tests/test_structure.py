@@ -24,7 +24,7 @@ CORE = ("numpy", "scipy", "sklearn", "threadpoolctl")
 FLOORS = {
     "_kernels": (set(), {"numpy"}),
     "loss": ({"_kernels"}, {"numpy", "scipy"}),
-    "_common": ({"_kernels", "loss"}, {"numpy", "scipy", "sklearn"}),
+    "_common": ({"_kernels", "loss"}, {"numpy", "scipy", "sklearn", "threadpoolctl"}),
 }
 SHARED = {"_kernels", "loss", "_common"}
 ROOMS = {

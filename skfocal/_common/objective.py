@@ -60,7 +60,7 @@ class FocalObjectiveBase:
         scale: float = 1.0,
         n_threads: int = 1,
     ):
-        self.focal_loss = FocalLoss(gamma, alpha)
+        self.focal_loss = _loss_of_an_instance(type(self).__name__, gamma, alpha)
         self.max_step = check_max_step(max_step)
         self.scale = check_scale(scale)
         self.n_threads = check_n_threads(n_threads)
@@ -102,6 +102,11 @@ class FocalObjectiveBase:
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
 
+    @property
+    def floor(self) -> float:
+        """Least Hessian without ``max_step``."""
+        return TINY_HESSIAN
+
     def hessian_factor(self, n_scores: int) -> float:
         """What the library multiplies the diagonal Hessian of its own loss by."""
         raise AttributeError(f"{type(self).__name__} has no hessian_factor")
@@ -138,7 +143,7 @@ class FocalObjectiveBase:
             scale=self.scale,
             hessian_factor=self.hessian_factor(n_scores),
             least=0.0 if self.max_step is None else 1.0 / self.max_step,
-            floor=TINY_HESSIAN if self.max_step is None else -np.inf,
+            floor=self.floor if self.max_step is None else -np.inf,
             drop_bits=self.drop_bits,
             out=out,
             n_threads=self.n_threads,
@@ -171,13 +176,36 @@ def labels_scores_weights(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple
     """Labels, raw scores and weights from either calling convention; scores are float32 or float64."""
     if hasattr(y_pred, "get_label"):
         y_true, y_pred, sample_weight = y_pred.get_label(), y_true, y_pred.get_weight()
-    raw = np.asarray(y_pred)
+    labels, raw = np.asarray(y_true), np.asarray(y_pred)
+    if labels.dtype.kind not in "biuf" or raw.dtype.kind not in "biuf":
+        raise TypeError(f"labels and scores must be numbers, got dtypes {labels.dtype} and {raw.dtype}")
     if raw.dtype != np.float32:
         raw = raw.astype(np.float64, copy=False)
     if raw.ndim == 2 and raw.shape[1] == 1:
         raw = raw[:, 0]
+    if labels.ndim != 1 or raw.ndim not in (1, 2) or labels.shape[0] != raw.shape[0]:
+        raise ValueError(
+            "labels must have shape (n,) and scores (n,) or (n, n_classes) for the same n rows, got shapes "
+            f"{labels.shape} and {raw.shape}"
+        )
     weight = None if sample_weight is None or np.size(sample_weight) == 0 else np.asarray(sample_weight)
-    return np.asarray(y_true), raw, weight
+    return labels, raw, weight
+
+
+def _loss_of_an_instance(name: str, gamma: Any, alpha: Any) -> FocalLoss:
+    """``FocalLoss(gamma, alpha)``, or what is wrong: the arguments may be those of a call of the objective."""
+    if isinstance(alpha, (str, dict)):
+        raise TypeError(
+            f"alpha must be None, a number or one number per class, got {alpha!r}: an objective does not know the "
+            "labels when it is made; weights by label and 'balanced' are focal_alpha of the estimators"
+        )
+    is_called = hasattr(alpha, "get_label") or (isinstance(gamma, np.ndarray) and isinstance(alpha, np.ndarray))
+    try:
+        return FocalLoss(gamma, alpha)
+    except (TypeError, ValueError) as error:
+        if is_called:
+            raise TypeError(f"the objective must be an instance, {name}(...), got the class {name} itself") from error
+        raise
 
 
 class FocalMetricBase:

@@ -190,9 +190,9 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         classes, indices = encode_labels(y)
         weight = check_sample_weight(sample_weight, X.shape[0], np.float64)
         outer = resolve_class_weight(self.class_weight, classes, indices, weight)
+        loss = self._build_loss(classes, indices, weight, outer)
         if self.class_weight is not None:
             weight = outer[indices] if weight is None else weight * outer[indices]
-        loss = self._build_loss(classes, indices, weight, outer)
         n_scores = 1 if classes.shape[0] == 2 else classes.shape[0]
         # The solvers need the objective to more digits than float32 sums have.
         X64 = X.astype(np.float64, copy=False)
