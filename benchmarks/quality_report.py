@@ -12,13 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from quality_statistics import (
+    GAMMAS,
     LIBRARIES,
     OURS,
     TREES,
     against,
     arms_of,
     best_stock,
+    conditions,
     difference,
+    gamma_by,
     geometric,
     markdown,
     of,
@@ -32,7 +35,6 @@ from quality_statistics import (
 COLLAPSED = 0.7
 """A model has collapsed where its average precision is below this part of the best arm of its library."""
 
-GAMMAS = ("0", "0.5", "1", "2")
 PARTS = {
     "balanced bins": ("only bins", "without bins"),
     "bounded step": ("only bound", "without bound"),
@@ -185,23 +187,6 @@ def _gains(table):
     return cells
 
 
-def gamma_by(lines, groups):
-    """Gamma against gamma 0, all else ours, group by group of data sets."""
-    rows = []
-    for family in LIBRARIES:
-        part = of(lines, family)
-        for name, chosen in groups.items():
-            cells = []
-            for gamma in GAMMAS[1:]:
-                table = paired(part, f"ours gamma {gamma}", "ours gamma 0")
-                table = table[chosen(table)] if len(table) else table
-                cells += ["", ""] if table.empty else [difference(table.gain), geometric(table.ratio)]
-            if any(cells):
-                rows.append([family, name, *cells])
-    header = ["", "sets", "gamma 0.5: AP", "log loss", "gamma 1: AP", "log loss", "gamma 2: AP", "log loss"]
-    return markdown(header, rows)
-
-
 def gamma(lines):
     """Where gamma helps: by imbalance and by size."""
     return gamma_by(plain(lines), {
@@ -216,38 +201,14 @@ def gamma(lines):
     })  # fmt: skip
 
 
-def conditions(lines, column, values, name, same):
-    """Ours against the best stock arm and against gamma 0 as one condition of training changes."""
-    rows = []
-    for family in LIBRARIES[:2]:
-        if (of(plain(lines), family).kind == "stock").sum() == 0:
-            continue
-        best = best_stock(of(plain(lines), family))
-        for value in values:
-            part = of(lines, family)
-            part = part[(part[column] == value) & (part[same[0]] == same[1])]
-            for arm in [f"ours gamma {g}" for g in GAMMAS]:
-                table, over_zero = paired(part, arm, best), paired(part, arm, "ours gamma 0")
-                if table.empty:
-                    continue
-                rows.append([
-                    family, name(value), arm, f"{table.precision.mean():.3f}", difference(table.gain),
-                    geometric(table.ratio), "" if over_zero.empty else difference(over_zero.gain),
-                    "" if over_zero.empty else geometric(over_zero.ratio),
-                ])  # fmt: skip
-    header = ["", "", "", "AP", "over the best stock arm", "log loss", "over gamma 0", "log loss"]
-    return markdown(header, rows)
-
-
 def noise(lines):
     """With training labels flipped."""
-    values = sorted(lines.noise.unique())
-    return conditions(lines, "noise", values, lambda v: f"{v:.0%} flipped", ("trees", TREES))
+    return conditions(lines, "noise", lambda v: f"{v:.0%} flipped", ("trees", TREES))
 
 
 def trees(lines):
     """With fewer trees and more."""
-    return conditions(lines, "trees", sorted(lines.trees.unique()), lambda v: f"{v} trees", ("noise", 0))
+    return conditions(lines, "trees", lambda v: f"{v} trees", ("noise", 0))
 
 
 def sets(lines):

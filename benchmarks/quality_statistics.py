@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 TREES = 100
+GAMMAS = ("0", "0.5", "1", "2")
 OURS = "ours gamma 0.5"
 """The arm with the defaults."""
 LIBRARIES = ("LightGBM", "XGBoost", "HistGradientBoosting")
@@ -71,11 +72,12 @@ def parts_of(table):
 
 
 def best_stock(lines):
-    """The library's own arm with the least log loss on the folds common to all, class weights aside.
+    """The library as it comes, or the one parameter of its own that gives it the least log loss on common folds.
 
-    Class weights are for decisions: their probabilities are those of another population.
+    Class weights are left out: they are for decisions, their probabilities are those of another population.
     """
-    candidates = lines[(lines.kind == "stock") & ~lines.arm.str.contains("balanced")]
+    one_parameter = (lines.arm == "as it comes") | ~lines.arm.str.contains(" ")
+    candidates = lines[(lines.kind == "stock") & one_parameter & ~lines.arm.str.contains("balanced")]
     table = candidates.pivot_table(index=["data_set", "repeat", "fold"], columns="arm", values="log_loss").dropna()
     return np.log(table.groupby("data_set").mean()).mean().idxmin()
 
@@ -115,3 +117,48 @@ def of(lines, family):
 def arms_of(lines, kind):
     """The library's arms of a kind, in the order in which they were run."""
     return [(f"{arm}", arm) for arm in lines[lines.kind == kind].arm.unique()]
+
+
+OVER_ZERO = ["gamma 0.5: AP", "log loss", "gamma 1: AP", "log loss", "gamma 2: AP", "log loss"]
+
+
+def over_zero(part, chosen=None):
+    """Gamma against gamma 0, all else ours, on some of the data sets."""
+    cells = []
+    for gamma in GAMMAS[1:]:
+        table = paired(part, f"ours gamma {gamma}", "ours gamma 0")
+        table = table[chosen(table)] if chosen and len(table) else table
+        cells += ["", ""] if table.empty else [difference(table.gain), geometric(table.ratio)]
+    return cells
+
+
+def gamma_by(lines, groups):
+    """Gamma against gamma 0, group by group of data sets."""
+    rows = []
+    for family in LIBRARIES:
+        for name, chosen in groups.items():
+            cells = over_zero(of(lines, family), chosen)
+            if any(cells):
+                rows.append([family, name, *cells])
+    return markdown(["", "sets", *OVER_ZERO], rows)
+
+
+def conditions(lines, column, name, same):
+    """Ours against the best stock arm, and gamma against gamma 0, as one condition of training changes."""
+    rows = []
+    for family in LIBRARIES[:2]:
+        if (of(plain(lines), family).kind == "stock").sum() == 0:
+            continue
+        best, part = best_stock(of(plain(lines), family)), of(lines[lines[same[0]] == same[1]], family)
+        # The same folds in each row.
+        folds = part.groupby(column)[["repeat", "fold"]].apply(lambda f: set(map(tuple, f.to_numpy())))
+        common = set.intersection(*folds)
+        part = part[[pair in common for pair in zip(part.repeat, part.fold, strict=True)]]
+        for value in sorted(part[column].unique()):
+            of_value = part[part[column] == value]
+            table = paired(of_value, OURS, best)
+            if len(table):
+                cells = [f"{table.precision.mean():.3f}", difference(table.gain), geometric(table.ratio)]
+                rows.append([family, name(value), *cells, *over_zero(of_value)])
+    header = ["", "", f"{OURS}: AP", "over the best stock arm", "log loss"]
+    return markdown([*header, *(f"over 0: {text}" if "gamma" in text else text for text in OVER_ZERO)], rows)

@@ -133,7 +133,9 @@ def test_an_ablation_arm_differs_from_ours_in_its_part_alone(models, family):
     assert unscaled.get_params() == ours
     X = np.random.default_rng(0).normal(size=(300, 3))
     y = (X[:, 0] > 1.0).astype(int)
+    scaled = models[f"{family} ours gamma 0.5"].make(2, 100).fit(X, y)
     assert unscaled.fit(X, y).focal_loss_.scale_of_totals([150, 150]) == 1.0
+    assert (unscaled.predict_proba(X) != scaled.predict_proba(X)).any()
 
 
 @pytest.mark.parametrize(("family", "stock"), [("LightGBM", "reg_lambda=1"), ("XGBoost", "as it comes")])
