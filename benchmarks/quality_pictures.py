@@ -6,7 +6,7 @@ matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from quality_statistics import LIBRARIES, OURS, best_stock, of, paired, plain
+from quality_statistics import LIBRARIES, OURS, of, opponent, paired, plain
 
 BETTER, WORSE, EQUAL = "#08519c", "#d94801", "0.5"
 
@@ -15,7 +15,7 @@ def per_set(lines, path):
     """Ours against the library's best own arm: differences of average precision, ratios of log loss."""
     lines = plain(lines)
     families = [f for f in LIBRARIES if (of(lines, f).arm == OURS).any() and (of(lines, f).kind == "stock").any()]
-    tables = {f: paired(of(lines, f), OURS, best_stock(of(lines, f))) for f in families}
+    tables = {f: paired(of(lines, f), OURS, opponent(of(lines, f))) for f in families}
     tables = {f: table for f, table in tables.items() if len(table)}
     if not tables:
         return
@@ -31,20 +31,23 @@ def per_set(lines, path):
         table = table.set_index("data_set").reindex(names)
         of_family = axes[0, 2 * column], axes[0, 2 * column + 1]
         _points(of_family[0], table.gain, 2 * table.spread, table.gain, 0.0)
-        of_family[0].set(title=f"{family}: average precision", xlabel="difference, higher is better")
+        of_family[0].set(xlabel="difference, higher is better")
+        of_family[0].set_title(f"{family}: average precision", fontsize="medium")
         of_family[0].set_xscale("symlog", linthresh=0.02)
+        of_family[0].set_xlim(-0.2, 1)
         of_family[0].set_xticks([-0.1, -0.02, 0, 0.02, 0.1, 0.5], ["-0.1", "-0.02", "0", "0.02", "0.1", "0.5"])
         low, high = table.ratio * np.exp(-2 * table.ratio_spread), table.ratio * np.exp(2 * table.ratio_spread)
         _points(of_family[1], table.ratio, [table.ratio - low, high - table.ratio], 1 - table.ratio, 1.0)
         of_family[1].set_xscale("log")
-        of_family[1].set_xlim(0.2, 5)
-        of_family[1].set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"], minor=False)
+        of_family[1].set_xlim(0.05, 4)
+        of_family[1].set_xticks([0.1, 0.25, 0.5, 1, 2], ["0.1", "0.25", "0.5", "1", "2"], minor=False)
         of_family[1].set_xticks([], minor=True)
-        of_family[1].set(title=f"{family}: log loss", xlabel="ratio, lower is better")
+        of_family[1].set(xlabel="ratio, lower is better")
+        of_family[1].set_title(f"{family}: log loss", fontsize="medium")
     axes[0, 0].set_yticks(range(len(names)), labels)
     for color, label in ((BETTER, "ours is better"), (EQUAL, "equal to three digits"), (WORSE, "ours is worse")):
         axes[0, 0].scatter([], [], color=color, label=label)
-    opponents = ", ".join(f"{f} {best_stock(of(lines, f))}" for f in tables)
+    opponents = ", ".join(f"{f} {opponent(of(lines, f))}" for f in tables)
     title = f"Ours at gamma 0.5 against the best stock arm ({opponents}); bars: two standard errors over the folds"
     figure.suptitle(title, fontsize="medium")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
@@ -60,3 +63,4 @@ def _points(axis, values, error, gain, neutral):
     axis.errorbar(values, y, xerr=error, fmt="none", ecolor="0.7", linewidth=1, zorder=1)
     axis.scatter(values, y, color=np.select([gain > 5e-4, gain < -5e-4], [BETTER, WORSE], EQUAL), zorder=2, s=22)
     axis.grid(axis="y", color="0.93")
+    axis.tick_params(axis="x", labelsize="x-small")

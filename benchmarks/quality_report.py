@@ -18,13 +18,13 @@ from quality_statistics import (
     TREES,
     against,
     arms_of,
-    best_stock,
     conditions,
     difference,
     gamma_by,
     geometric,
     markdown,
     of,
+    opponent,
     p_value,
     paired,
     parts_of,
@@ -53,7 +53,7 @@ def headline(lines):
         part = of(plain(lines), family)
         if not (part.arm == OURS).any():
             continue
-        best = best_stock(part)
+        best = opponent(part)
         named = {
             "as it comes": f"{family} as it comes",
             best: f"{family}, **`{best}`**" if best != "as it comes" else f"**{family} as it comes**",
@@ -72,7 +72,7 @@ def arms(lines):
         part = of(plain(lines), family)
         if not (part.kind == "stock").any():
             continue
-        best = best_stock(part)
+        best = opponent(part)
         named = [(f"**{arm}**" if arm == best else arm, arm) for arm in part[part.kind == "stock"].arm.unique()]
         named += [(f"ours, `focal_gamma={gamma}`", f"ours gamma {gamma}") for gamma in GAMMAS]
         text.append(f"{family}, against `{best}`:\n\n" + against(part, named, best))
@@ -86,7 +86,7 @@ def answer(lines):
         part = of(plain(lines), family)
         if not (part.arm == OURS).any():
             continue
-        best = best_stock(part)
+        best = opponent(part)
         table = paired(part, OURS, best)
         sentences = []
         for name, side in zip(("two classes", "several classes"), parts_of(table), strict=True):
@@ -124,7 +124,7 @@ def worse(lines):
         part = of(plain(lines), family)
         if not (part.arm == OURS).any():
             continue
-        table = paired(part, OURS, best_stock(part)).sort_values("minority")
+        table = paired(part, OURS, opponent(part)).sort_values("minority")
         for what, lost, shown in (
             ("average precision lower by more than 0.005", table.gain < -0.005, "gain"),
             ("log loss more than 3 % higher", table.ratio > 1.03, "ratio"),
@@ -216,7 +216,7 @@ def sets(lines):
     lines, text = plain(lines), []
     families = [f for f in LIBRARIES if (of(lines, f).arm == OURS).any()]
     info = lines.groupby("data_set")[["rows", "classes", "minority", "rarest"]].first().sort_values("minority")
-    tables = {f: paired(of(lines, f), OURS, best_stock(of(lines, f))).set_index("data_set") for f in families}
+    tables = {f: paired(of(lines, f), OURS, opponent(of(lines, f))).set_index("data_set") for f in families}
     for name, row in info.iterrows():
         cells = [name, f"{row.rows:.0f}", f"{row.classes:.0f}", f"{row.minority:.2%}", f"{row.rarest:.0f}"]
         for table in tables.values():
@@ -240,10 +240,14 @@ def choices(lines):
         if not (part.kind == "part").any():
             continue
         names = [f"ours gamma {g}" for g in GAMMAS]
-        words = ("max_step", "without bound", "reg_lambda", "without reg", "min_child", "without bins", "bins ")
-        names += [a for _, a in arms_of(part, "part") if a.startswith("ours") and any(w in a for w in words)]
-        best = best_stock(part)
-        text.append(f"{family}, against `{best}`:\n\n" + against(part, [(n, n) for n in names], best))
+        words = ("max_step", "without bound", "reg_lambda", "without reg", "min_child", "without bins")
+        names += [
+            arm
+            for _, arm in arms_of(part, "part")
+            if arm.startswith(("ours gamma 0.5", "ours gamma 1")) and any(word in arm for word in words)
+        ]
+        best = opponent(part)
+        text.append(f"{family}, against `{best}`:\n\n" + against(part, [(name, name) for name in names], best))
     return "\n\n".join(text)
 
 
@@ -254,7 +258,7 @@ def others(lines):
         part = of(lines, family)
         if not (part.kind == "other").any():
             continue
-        best = best_stock(part)
+        best = opponent(part)
         arms = [(a, a) for _, a in [("", best), ("", OURS), *arms_of(part, "other")]]
         text.append(f"{family}, against `{best}`:\n\n" + against(part, arms, best))
         text += [line for gamma in ("0", "1") if (line := undone(part, family, gamma))]
@@ -295,12 +299,13 @@ def undone(part, family, gamma):
 
 def run(lines):
     """What was run."""
-    text = []
-    for family, part in plain(lines).groupby("family", sort=False):
-        folds = part.groupby("arm")[["repeat", "fold"]].apply(lambda f: len(f.drop_duplicates()))
-        text.append(f"{family} {part.arm.nunique()} arms on {folds.min()} to {folds.max()} folds")
     first = lines.groupby("data_set")[["rows", "classes"]].first()
-    two = (first.classes == 2).sum()
+    two, text = (first.classes == 2).sum(), []
+    for family, part in plain(lines).groupby("family", sort=False):
+        folds = [part[part.arm == arm].groupby("data_set").size() for arm in (opponent(part), OURS)]
+        folds = pd.concat([f for f in folds if len(f)])
+        text.append(f"{family} {part.arm.nunique()} arms, {len(part)} fits, the main arms on {folds.min()} to "
+                    f"{folds.max()} folds of each set")  # fmt: skip
     return f"{len(first)} data sets ({two} of two classes, {len(first) - two} of several): {'; '.join(text)}."
 
 

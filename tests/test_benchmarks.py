@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -217,7 +218,7 @@ def test_report_compares_with_the_best_stock_arm(report, tmp_path):
         "LightGBM ours gamma 0.5": ("ours", (0.90, 0.1), (0.48, 0.4)),
     }, columns)  # fmt: skip
     lines = report.read(tmp_path / "quality.csv")
-    assert report.best_stock(lines) == "reg_lambda=1"
+    assert importlib.import_module("quality_statistics").best_stock(lines) == "reg_lambda=1"
     table = report.paired(lines, "ours gamma 0.5", "reg_lambda=1")
     assert_allclose(table.gain, [0.1, -0.02])
     assert_allclose(table.ratio, [0.5, 1.0])
@@ -236,3 +237,18 @@ def test_report_compares_with_the_best_stock_arm(report, tmp_path):
     assert "old" not in filled
     assert "kept" in filled
     assert report.insert(filled, blocks) == filled
+
+
+def test_evidence_page_says_what_the_report_prints(report):
+    results, page = BENCHMARKS / "results", (BENCHMARKS.parent / "docs" / "evidence.md").read_text()
+    blocks = report.report(results / "evidence.csv.xz") | report.report(results / "evidence_other.csv.xz", "other_")
+    named = re.findall(r"<!-- (\w+) -->\n", page)
+    named = [name for name in named if name != "end"]
+    assert {"answer", "headline", "worse", "ablation", "gamma", "noise", "trees", "other_arms"} <= set(named)
+    assert all(blocks[name] for name in named)
+    assert report.insert(page, blocks) == page
+    # The opponents are what the results say they are.
+    statistics = importlib.import_module("quality_statistics")
+    lines = statistics.plain(statistics.read(results / "evidence.csv.xz"))
+    for family in statistics.LIBRARIES:
+        assert statistics.best_stock(statistics.of(lines, family)) == statistics.OPPONENTS[family]
