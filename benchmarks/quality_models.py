@@ -280,7 +280,7 @@ def hist_gradient_boosting_models():
 
     for gamma in GAMMAS:
         arms[f"HistGradientBoosting ours gamma {gamma:g}"] = Model(
-            "HistGradientBoosting", "ours", 2, partial(ours, gamma=gamma, l2_regularization=1.0)
+            "HistGradientBoosting", "ours", 2, partial(ours, gamma=gamma, l2_regularization=1.0, max_step=4.0)
         )
     return arms
 
