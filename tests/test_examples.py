@@ -13,6 +13,7 @@ MODULES = {
     "skfocal.loss": None,
     "skfocal.metrics": None,
     "skfocal.linear_model": None,
+    "skfocal.ensemble": None,
     "skfocal.inspection": "matplotlib",
     "skfocal.lightgbm": "lightgbm",
     "skfocal.xgboost": "xgboost",

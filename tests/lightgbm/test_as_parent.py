@@ -17,11 +17,11 @@ from skfocal.lightgbm import FocalLGBMClassifier, FocalObjective  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names, but LGBMClassifier")
 
 QUIET = {"verbosity": -1, "n_jobs": 1, "n_estimators": 20}
-AS_PARENT = {"max_step": None, "balanced_bins": False}
+AS_PARENT = {"max_step": None, "balanced_bins": False, "reg_lambda": 0.0}
 
 
 def both(X, y, sample_weight=None, **parameters):
-    ours = FocalLGBMClassifier(0.0, **AS_PARENT, **QUIET, **parameters).fit(X, y, sample_weight)
+    ours = FocalLGBMClassifier(0.0, **{**AS_PARENT, **QUIET, **parameters}).fit(X, y, sample_weight)
     theirs = lgb.LGBMClassifier(**QUIET, **parameters).fit(X, y, sample_weight)
     return ours, theirs
 
