@@ -2,12 +2,12 @@
 Quickstart: focal loss on two imbalanced data sets
 ==================================================
 
-Trains LightGBM and XGBoost as they come and each with the one parameter that helps it most on imbalanced tables, then the
-focal estimators of skfocal with their defaults, and a grid search over ``focal_gamma`` in a pipeline. Prints a table, says
-what the focal models do worse, and saves a picture.
+Trains LightGBM and XGBoost as they come and each with the one parameter that helps it most on imbalanced tables, then
+the focal estimators of skfocal with their defaults, and a grid search over ``focal_gamma`` in a pipeline. Prints a
+table, says what the focal models do worse, and saves a picture.
 
-The two data sets lie beside this script: Statlog shuttle (58,000 rows, 7 classes down to 10 rows) and hypothyroid (3,163
-rows, 4.8 % positive, missing values).
+The two data sets lie beside this script: Statlog shuttle (58,000 rows, 7 classes down to 10 rows) and hypothyroid
+(3,163 rows, 4.8 % positive, missing values).
 
     python -m pip install -e ".[cpu]" && python examples/quickstart.py
 """
