@@ -24,13 +24,14 @@ CORE = ("numpy", "scipy", "sklearn", "threadpoolctl")
 FLOORS = {
     "_kernels": (set(), {"numpy"}),
     "loss": ({"_kernels"}, {"numpy", "scipy"}),
-    "_common": ({"_kernels", "loss"}, {"numpy", "scipy", "sklearn"}),
+    "_common": ({"_kernels", "loss"}, {"numpy", "scipy", "sklearn", "threadpoolctl"}),
 }
 SHARED = {"_kernels", "loss", "_common"}
 ROOMS = {
     "metrics": (SHARED, set(CORE)),
     "inspection": (SHARED | {"metrics"}, {*CORE, "matplotlib"}),
     "linear_model": (SHARED | {"metrics"}, set(CORE)),
+    "ensemble": (SHARED | {"metrics"}, set(CORE)),
     "lightgbm": (SHARED | {"metrics"}, {*CORE, "lightgbm"}),
     "xgboost": (SHARED | {"metrics"}, {*CORE, "xgboost"}),
     "torch": (SHARED, {*CORE, "torch"}),
@@ -121,7 +122,7 @@ def test_type_checkers_are_told_of_every_lazy_name():
     assert told == set(skfocal._LAZY)
 
 
-@pytest.mark.parametrize("room", ["linear_model", "lightgbm", "xgboost", "torch"])
+@pytest.mark.parametrize("room", ["linear_model", "ensemble", "lightgbm", "xgboost", "torch"])
 def test_public_classes_and_functions_name_their_public_module(room):
     module = pytest.importorskip(f"skfocal.{room}", exc_type=ImportError)
     for name in module.__all__:

@@ -9,19 +9,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skfocal._common.labels import resolve_alpha
-from skfocal._kernels.arguments import check_alpha, check_calibration, check_gamma
+from skfocal._kernels.arguments import check_alpha, check_calibration, check_gamma, is_number
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
 PARAMETERS_DOC = """
     focal_gamma : float or array-like of shape (n_classes,), default=2.0
-        Focusing parameter, >= 0: how strongly well-classified rows are played down. 0 is log loss. One number,
-        or one per class in the order of ``classes_``.
-    focal_alpha : None, float, array-like of shape (n_classes,), dict or "balanced", default=None
-        Class weights. A number in (0, 1) is the weight of the second class of two, the first weighing the rest
-        to 1; an array is in the order of ``classes_``; a dict goes by label, labels left out weigh as much as
-        they do with None; "balanced" is inversely proportional to the class frequencies. Whatever the form, it
-        is rescaled to a mean of 1 over the training rows, so that 0.5 means "off".
+        Focusing parameter, from 0 to 100: how strongly well-classified rows are played down. 0 is log loss. One
+        number, or one per class in the order of ``classes_``.
+    focal_alpha : dict, "balanced", array-like of shape (n_classes,), float or None, default=None
+        Class weights. A dict goes by label, ``{"fraud": 10.0}``; labels that it does not name weigh 1. "balanced" is
+        inversely proportional to the class frequencies. An array is in the order of ``classes_``. A number in (0, 1)
+        is the weight of the second of two classes **in sorted order** ("ok" of "fraud" and "ok"), the first weighing
+        the rest to 1. Whatever the form, the weights are rescaled to a mean of 1 over the training rows, so that the
+        number 0.5 means no weighting.
 """
 
 CALIBRATION_DOC = """
@@ -54,23 +55,27 @@ class FocalClassifierMixin:
     def _check_focal_parameters(self) -> None:
         """What can be known to be wrong without data."""
         check_gamma(self.focal_gamma, "focal_gamma")
+        if is_number(self.focal_alpha) and self.focal_alpha >= 1:
+            raise ValueError(
+                f"focal_alpha must be in (0, 1) if it is one number, the weight of the second class, got "
+                f"{self.focal_alpha!r}: to weigh a class {self.focal_alpha:g} times the other, name it in a dict, "
+                f"{{label: {self.focal_alpha:g}}}"
+            )
         if not isinstance(self.focal_alpha, (str, Mapping)):
             check_alpha(self.focal_alpha, "focal_alpha")
         elif self.focal_alpha != "balanced" and isinstance(self.focal_alpha, str):
             raise ValueError(f"focal_alpha must be 'balanced' if it is a string, got {self.focal_alpha!r}")
         check_calibration(self.calibration)
 
-    def _build_loss(self, classes: Array, y: Array, weight: Array | None, outer_weights: Array) -> FocalLoss:
-        """Make ``focal_loss_``, with alpha resolved to one weight per class.
+    def _build_loss(self, classes: Array, y: Array, sample_weight: Array | None, outer_weights: Array) -> FocalLoss:
+        """Make ``focal_loss_``, with alpha resolved to one weight per class, and set ``class_weights_``.
 
-        ``weight`` (n,) are the rows' weights in all, ``outer_weights`` (K,) those of the classes that are in
-        ``weight`` already (``class_weight``), which "full" calibration has to undo as well.
+        ``sample_weight`` (n,) are the rows' own weights, ``outer_weights`` (K,) those of ``class_weight``. The two
+        kinds of class weights multiply: "balanced" is of the rows' own weights, or it would undo ``class_weight``.
+        "full" calibration undoes both. A class whose rows all weigh nothing keeps its place, as in scikit-learn.
         """
         n_classes = classes.shape[0]
-        totals = np.bincount(y, weights=weight, minlength=n_classes)
-        if np.count_nonzero(totals) < 2:
-            only = classes.tolist()[np.argmax(totals)]
-            raise ValueError(f"y must hold at least two classes with a positive sample weight, got one class: {only!r}")
+        totals = np.bincount(y, weights=sample_weight, minlength=n_classes)
         gamma = check_gamma(self.focal_gamma, "focal_gamma")
         if isinstance(gamma, tuple) and len(gamma) != n_classes:
             raise ValueError(

@@ -16,18 +16,31 @@ from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
 
-def encode_labels(y: ArrayLike) -> tuple[Array, Array]:
+def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
     """Classes in sorted order (K,), and each row's index into them (n,), intp."""
     if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    labels = column_or_1d(y, warn=True)
+        # The first words are those that scikit-learn's checks look for.
+        raise ValueError(f"requires {name} to be passed, but the target {name} is None")
+    labels = one_dimensional(y, name)
     if labels.shape[0] == 0:
-        raise ValueError("y must have at least one label, got 0")
-    assert_all_finite(labels, input_name="y")
+        raise ValueError(f"{name} must have at least one label, got 0")
+    assert_all_finite(labels, input_name=name)
+    if labels.dtype.kind in "mM" and np.isnat(labels).any():
+        raise ValueError(f"{name} must hold no missing label, got NaT")
     classes, indices = _count_integers(labels) or _sort_labels(labels)
     if classes.shape[0] < 2:
-        raise ValueError(f"y must hold at least two classes, got one class: {classes.tolist()[0]!r}")
+        raise ValueError(f"{name} must hold at least two classes, got one class: {classes.tolist()[0]!r}")
     return classes, indices
+
+
+def one_dimensional(y: ArrayLike, name: str) -> Array:
+    """Labels as an array (n,); a column (n, 1) is taken with scikit-learn's warning."""
+    if hasattr(y, "collect") and not hasattr(y, "__array__"):  # a polars LazyFrame
+        y = y.collect()
+    labels = np.asarray(y)
+    if not (labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)):
+        raise ValueError(f"{name} should be a 1d array of labels, shape (n_samples,), got shape {labels.shape}")
+    return np.asarray(column_or_1d(labels, warn=True))
 
 
 def _sort_labels(labels: Array) -> tuple[Array, Array]:
@@ -59,11 +72,22 @@ def _count_integers(labels: Array) -> tuple[Array, Array] | None:
 
 def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
     """Index of each label into ``classes``, which need not be sorted."""
-    labels = np.asarray(y)
+    if y is None:
+        raise ValueError(f"{name} must hold labels among {classes.tolist()}, got None")
+    labels = one_dimensional(y, name)
+    are_text = [array.dtype.kind in "UT" for array in (classes, labels)]
+    if labels.dtype.kind != "O" and classes.dtype.kind != "O" and are_text[0] != are_text[1]:
+        # NumPy would compare numbers with their texts.
+        raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[:1].tolist()[0]!r}")
     order = np.argsort(classes)
-    position = np.searchsorted(classes, labels, sorter=order)
+    try:
+        position = np.searchsorted(classes, labels, sorter=order)
+    except TypeError as error:
+        known = set(classes.tolist())
+        strange = [label for label in labels.tolist() if label not in known]
+        raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {strange[:1]!r}") from error
     indices = order[np.minimum(position, classes.shape[0] - 1)]
-    unknown = classes[indices] != labels
+    unknown = np.asarray(classes[indices] != labels)
     if np.any(unknown):
         raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[unknown].tolist()[0]!r}")
     return np.asarray(indices)

@@ -62,14 +62,19 @@ def average_precision_of(y: Array, raw: Array, proba: Array, weight: Array | Non
     return float(average_precision_score(y, raw, sample_weight=weight))
 
 
-def split_metrics(eval_metric: Any) -> list[Any]:
-    """A metric or a list of metrics, each a name or a callable, as a list."""
-    if eval_metric is None:
-        return []
-    metrics = list(eval_metric) if isinstance(eval_metric, (list, tuple)) else [eval_metric]
-    for metric in metrics:
-        if not (isinstance(metric, str) or callable(metric)):
-            raise TypeError(f"eval_metric must be a name, a callable or a list of them, got {metric!r}")
+def split_metrics(eval_metric: Any, name: str = "eval_metric") -> list[Any]:
+    """A metric or a list of metrics, each a callable, a name or several with commas between, as a list.
+
+    None stands for no metric, as both boosters read it.
+    """
+    metrics: list[Any] = []
+    for metric in eval_metric if isinstance(eval_metric, (list, tuple, set)) else [eval_metric]:
+        if isinstance(metric, str):
+            metrics += [part.strip() for part in metric.split(",")]
+        elif callable(metric):
+            metrics.append(metric)
+        elif metric is not None:
+            raise TypeError(f"{name} must be a name, a callable or a list of them, got {metric!r}")
     return metrics
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,18 @@ MAX_STEP_DOC = """
 
 SCALE_DOC = """
     scale : float, default=1.0
-        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that the booster's
-        regularisation means what it does with log loss.
+        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that ``reg_lambda`` and
+        ``min_child_weight`` mean what they mean with log loss. The least gain of a split and ``reg_alpha`` do not:
+        the larger gamma, the more they prune.
 """
 
 TINY_HESSIAN = 1e-16
 """Floor of a Hessian without ``max_step``: the one XGBoost sets in its own log loss."""
+
+
+CALL = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("y_true", "y_pred", "sample_weight")])
+"""Of a call of an objective. LightGBM asks for it each round, and working it out takes longer than the derivatives of a
+thousand rows."""
 
 
 class FocalObjectiveBase:
@@ -60,7 +67,7 @@ class FocalObjectiveBase:
         scale: float = 1.0,
         n_threads: int = 1,
     ):
-        self.focal_loss = FocalLoss(gamma, alpha)
+        self.focal_loss = _loss_of_an_instance(type(self).__name__, gamma, alpha)
         self.max_step = check_max_step(max_step)
         self.scale = check_scale(scale)
         self.n_threads = check_n_threads(n_threads)
@@ -99,8 +106,14 @@ class FocalObjectiveBase:
         """Drop what is kept between calls."""
         # Labels, weights, number of scores and dtype, and the loss bound to them: one tuple, read and replaced whole,
         # so that threads that share an objective never see half of it.
+        self.__signature__ = CALL
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
+
+    @property
+    def floor(self) -> float:
+        """Least Hessian without ``max_step``."""
+        return TINY_HESSIAN
 
     def hessian_factor(self, n_scores: int) -> float:
         """What the library multiplies the diagonal Hessian of its own loss by."""
@@ -138,7 +151,7 @@ class FocalObjectiveBase:
             scale=self.scale,
             hessian_factor=self.hessian_factor(n_scores),
             least=0.0 if self.max_step is None else 1.0 / self.max_step,
-            floor=TINY_HESSIAN if self.max_step is None else -np.inf,
+            floor=self.floor if self.max_step is None else -np.inf,
             drop_bits=self.drop_bits,
             out=out,
             n_threads=self.n_threads,
@@ -171,13 +184,36 @@ def labels_scores_weights(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple
     """Labels, raw scores and weights from either calling convention; scores are float32 or float64."""
     if hasattr(y_pred, "get_label"):
         y_true, y_pred, sample_weight = y_pred.get_label(), y_true, y_pred.get_weight()
-    raw = np.asarray(y_pred)
+    labels, raw = np.asarray(y_true), np.asarray(y_pred)
+    if labels.dtype.kind not in "biuf" or raw.dtype.kind not in "biuf":
+        raise TypeError(f"labels and scores must be numbers, got dtypes {labels.dtype} and {raw.dtype}")
     if raw.dtype != np.float32:
         raw = raw.astype(np.float64, copy=False)
     if raw.ndim == 2 and raw.shape[1] == 1:
         raw = raw[:, 0]
+    if labels.ndim != 1 or raw.ndim not in (1, 2) or labels.shape[0] != raw.shape[0]:
+        raise ValueError(
+            "labels must have shape (n,) and scores (n,) or (n, n_classes) for the same n rows, got shapes "
+            f"{labels.shape} and {raw.shape}"
+        )
     weight = None if sample_weight is None or np.size(sample_weight) == 0 else np.asarray(sample_weight)
-    return np.asarray(y_true), raw, weight
+    return labels, raw, weight
+
+
+def _loss_of_an_instance(name: str, gamma: Any, alpha: Any) -> FocalLoss:
+    """``FocalLoss(gamma, alpha)``, or what is wrong: the arguments may be those of a call of the objective."""
+    if isinstance(alpha, (str, dict)):
+        raise TypeError(
+            f"alpha must be None, a number or one number per class, got {alpha!r}: an objective does not know the "
+            "labels when it is made; weights by label and 'balanced' are focal_alpha of the estimators"
+        )
+    is_called = hasattr(alpha, "get_label") or (isinstance(gamma, np.ndarray) and isinstance(alpha, np.ndarray))
+    try:
+        return FocalLoss(gamma, alpha)
+    except (TypeError, ValueError) as error:
+        if is_called:
+            raise TypeError(f"the objective must be an instance, {name}(...), got the class {name} itself") from error
+        raise
 
 
 class FocalMetricBase:

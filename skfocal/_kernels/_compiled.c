@@ -30,6 +30,7 @@
 
 #define CHUNK 256          /* rows a time: what the loops leave to each other stays in the first-level cache */
 #define CHUNK_NUMBERS 8192 /* rows times classes a time, but 16 rows at least */
+#define MOST_CLASSES 2147483647 /* a class is an int32_t where scores are float, and the scratch's size stays a size_t */
 #define SURELY_WRONG 0.97  /* see softmax.py */
 
 typedef struct {
@@ -157,6 +158,10 @@ static PyObject *run(PyObject *arguments, int several)
     if (!take(z, "raw_prediction", 0, 0, "df", -1, several ? -1 : 0, &call.z))
         goto end;
     Py_ssize_t n = call.n_rows = call.z.view.shape[0], K = call.n_classes = several ? call.z.view.shape[1] : 0;
+    if (K > MOST_CLASSES) {
+        PyErr_Format(PyExc_ValueError, "raw_prediction must have at most %d classes, got %zd", MOST_CLASSES, K);
+        goto end;
+    }
     const char *type = call.z.is_double ? "d" : "f", *result_types = call.z.is_double ? "df" : "f";
     if (!take(labels, several ? "y" : "minus_s", 0, 0, several ? "y" : type, n, 0, &call.labels) ||
         !take(weight, "weight", 1, 0, type, n, 0, &call.weight) ||

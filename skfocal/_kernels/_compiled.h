@@ -203,7 +203,9 @@ VECTORISED static int NAME(softmax)(const Call *call)
     const Py_ssize_t K = call->n_classes;
     Py_ssize_t rows = CHUNK_NUMBERS / (K ? K : 1) / 16 * 16;
     rows = rows < 16 ? 16 : rows > CHUNK ? CHUNK : rows;
-    T *e = malloc((K ? K : 1) * rows * sizeof(T)); /* class by class */
+    rows = rows > call->n_rows && call->n_rows > 0 ? call->n_rows : rows;
+    const size_t columns = K ? (size_t)K : 1;
+    T *e = malloc(columns * (size_t)rows * sizeof(T)); /* class by class */
     if (!e)
         return 0;
     for (Py_ssize_t row = 0; row < call->n_rows; row += rows) {

@@ -22,20 +22,35 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
+MAX_GAMMA = 100.0
+"""Largest gamma. There q**gamma of an even score, 2**-100, and its inverse, the scale of the loss in training, still
+have room in float32 for derivatives and weights. Nobody needs it: at gamma 10 a row of p = 0.5 counts a thousandth."""
+
+
 def check_gamma(gamma: Any, name: str = "gamma") -> float | tuple[float, ...]:
-    """One number >= 0, or a tuple of them, one per class."""
-    legal = f"{name} must be a number >= 0 or one per class, got {gamma!r}"
+    """One number from 0 to `MAX_GAMMA`, or a tuple of them, one per class."""
+    legal = f"{name} must be a number >= 0 or one per class, got {_shown(gamma)}"
     values = _floats(gamma, legal)
-    if not all(np.isfinite(g) and g >= 0 for g in _as_tuple(values)):
+    if not all(g >= 0 for g in _as_tuple(values)):
         raise ValueError(legal)
+    if not all(g <= MAX_GAMMA for g in _as_tuple(values)):
+        raise ValueError(f"{name} must be at most {MAX_GAMMA:g}, got {_shown(gamma)}")
     return values
+
+
+def _shown(value: Any) -> str:
+    """A value in an error message, which stays a line."""
+    if isinstance(value, np.ndarray) and value.size > 20:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def check_alpha(alpha: Any, name: str = "alpha") -> float | tuple[float, ...] | None:
     """None, one number in (0, 1), or a tuple of positive numbers, one per class."""
     if alpha is None:
         return None
-    legal = f"{name} must be None, a number in (0, 1) for two classes, or one number > 0 per class, got {alpha!r}"
+    legal = f"{name} must be None, a number in (0, 1) for two classes, or one number > 0 per class, got {_shown(alpha)}"
     values = _floats(alpha, legal)
     if isinstance(values, float):
         if not 0 < values < 1:
@@ -91,8 +106,8 @@ def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
     return raw
 
 
-def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
-    """Class indices 0 .. n_classes - 1 as intp, (n,)."""
+def as_labels(y_true: ArrayLike, n_rows: int | None = None) -> Array:
+    """Numbers that may be class indices, (n,): shape and dtype are checked, values are not."""
     y = np.asarray(y_true)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -102,34 +117,48 @@ def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | 
         raise ValueError(f"y_true must have one label per row of raw_prediction: got {y.shape[0]} and {n_rows}")
     if y.shape[0] == 0:
         raise ValueError("y_true must have at least one label, got 0")
-    top = "n_classes - 1" if n_classes is None else n_classes - 1
     if y.dtype.kind not in "biuf":
-        raise TypeError(f"y_true must hold class indices 0 .. {top}, got dtype {y.dtype}")
-    lowest, highest = y.min(), y.max()
+        raise TypeError(f"y_true must hold class indices 0, 1, ..., got dtype {y.dtype}")
+    return y
+
+
+def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
+    """Class indices 0 .. n_classes - 1 as intp, (n,)."""
+    y = as_labels(y_true, n_rows)
     with np.errstate(invalid="ignore"):
-        indices = y.astype(np.intp)
+        indices = y.astype(np.intp, copy=False)
     # NaN fails every comparison, so each is put the way round that NaN makes it fail.
-    if not (lowest >= 0 and np.array_equal(indices, y) and (n_classes is None or highest < n_classes)):
-        bad = y[~((y >= 0) & (indices == y) & (y <= (highest if n_classes is None else n_classes - 1)))][0]
-        raise ValueError(f"y_true must hold class indices 0 .. {top}, got {bad.item()!r}")
-    return np.asarray(indices)
+    is_whole = y.dtype.kind != "f" or np.array_equal(indices, y)
+    if not (y.min() >= 0 and is_whole and (n_classes is None or y.max() < n_classes)):
+        top = "n_classes - 1" if n_classes is None else n_classes - 1
+        is_index = (y >= 0) & (indices == y) & (y < (np.inf if n_classes is None else n_classes))
+        raise ValueError(f"y_true must hold class indices 0 .. {top}, got {y[~is_index][0].item()!r}")
+    return indices
 
 
-def check_sample_weight(sample_weight: ArrayLike | None, n_rows: int, dtype: Any) -> Array | None:
-    """Finite weights >= 0 that are not all zero, (n,), or None."""
+def check_sample_weight(
+    sample_weight: ArrayLike | None, n_rows: int, dtype: Any, name: str = "sample_weight"
+) -> Array | None:
+    """Finite weights >= 0 that are not all zero, (n,), or None. A column (n, 1) is taken as (n,)."""
     if sample_weight is None:
         return None
+    given = np.asarray(sample_weight)
+    if given.dtype.kind == "c":
+        raise TypeError(f"{name} must be real numbers, got dtype {given.dtype}")
     try:
-        weight = np.asarray(sample_weight, dtype=dtype)
+        with np.errstate(over="ignore"):  # what overflows is infinite, which is refused below
+            weight = given.astype(dtype, copy=False)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"sample_weight must be numeric, got {sample_weight!r}") from error
+        raise TypeError(f"{name} must be numeric, got {_shown(sample_weight)}") from error
     if weight.ndim == 0:
         weight = np.full(n_rows, weight, dtype=dtype)
+    if weight.shape == (n_rows, 1):
+        weight = weight[:, 0]
     if weight.shape != (n_rows,):
-        raise ValueError(f"sample_weight must have shape ({n_rows},), one weight per row, got {weight.shape}")
+        raise ValueError(f"{name} must have shape ({n_rows},), one weight per row, got {weight.shape}")
     total = weight.sum(dtype=np.float64)
     if not np.isfinite(total) or weight.min() < 0:
-        raise ValueError("sample_weight must be finite numbers >= 0, got a negative number, NaN or infinity")
+        raise ValueError(f"{name} must be finite numbers >= 0, got a negative number, NaN or infinity")
     if total == 0:
-        raise ValueError("sample_weight must hold at least one number > 0, got zeros only")
+        raise ValueError(f"{name} must hold at least one number > 0, got zeros only")
     return weight

@@ -36,12 +36,15 @@ def each_block(
     formulas (``q**gamma`` of an easy row), so it never raises nor warns here, whatever ``numpy.seterr`` says.
     """
     n_threads = max(1, min(n_threads, n_rows * n_classes // BLOCK_ELEMENTS))
-    # The same blocks for any number of threads: NumPy 2.0's exp differs by an ulp between the body and the end of an
-    # array. An even number of them, all of one size, for two threads.
-    n_blocks = max(1, -(-n_rows // max(256, BLOCK_ELEMENTS // n_classes)))
-    n_blocks += n_blocks % 2 if n_blocks > 1 else 0
-    block_rows = max(1, -(-n_rows // n_blocks))
+    block_rows = rows_per_block(n_rows, n_classes)
     shape = (*scratch_shape, block_rows)
+    if block_rows >= n_rows:  # one block needs neither turns nor threads, which cost as much as a thousand rows
+        scratch = _spare_array(spare, shape, dtype)
+        with np.errstate(under="ignore"):
+            run(0, n_rows, scratch[..., :n_rows])
+        if spare is not None:
+            spare.append(scratch)
+        return
     starts = iter(range(0, n_rows, block_rows))
     turn = allocate_lock()
 
@@ -59,6 +62,17 @@ def each_block(
             spare.append(scratch)
 
     _on_threads(walk, n_threads)
+
+
+def rows_per_block(n_rows: int, n_classes: int = 1) -> int:
+    """Rows of each block but the last.
+
+    The same for any number of threads: NumPy 2.0's exp differs by an ulp between the body and the end of an array. An
+    even number of blocks, all of one size, for two threads.
+    """
+    n_blocks = max(1, -(-n_rows // max(256, BLOCK_ELEMENTS // n_classes)))
+    n_blocks += n_blocks % 2 if n_blocks > 1 else 0
+    return max(1, -(-n_rows // n_blocks))
 
 
 def _on_threads(work: Callable[[], None], n_threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Bins for ``FocalLGBMClassifier``: quantiles of the classes beside those of the rows. May import ``_kernels.blocks``.
+"""Bins for ``FocalLGBMClassifier``: quantiles of the classes beside those of the rows. May import ``_common``.
 
 LightGBM bins a column by the quantiles of its rows, and takes no weights for them. What it does take is a file of
 bounds that have to be there, and it spreads the rest of its bins over the rows as ever.
@@ -6,10 +6,8 @@ bounds that have to be there, and it spreads the rest of its bins over the rows 
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
 
 PARAMETER = "forcedbins_filename"
@@ -33,6 +32,13 @@ def bins_file(
     X: Any, indices: Array, weight: Array | None, params: dict[str, Any], categorical_feature: Any, feature_name: Any
 ) -> Iterator[str | None]:
     """A file of bounds for LightGBM, as long as the context lasts; None if it shall choose all by itself."""
+    if hasattr(X, "__dask_graph__"):
+        warn_user(
+            f"balanced_bins has no effect on X of type {type(X).__name__}, whose values are not in memory: give X as "
+            "an array or a data frame, or balanced_bins=False"
+        )
+        yield None
+        return
     max_bin = None if params.get(PARAMETER) or hasattr(X, "tocsr") else _max_bin(params)
     if max_bin is None:
         yield None
@@ -44,17 +50,33 @@ def bins_file(
     for j, column in _columns(X, rows):
         n_bounds = max(1, (by_column[j] if j < len(by_column) else of_others) // 2)
         if j not in skip and len(found := class_quantiles(column, row_weight, n_bounds)):
-            bounds.append({"feature": j, "bin_upper_bound": found.tolist()})
+            bounds.append((j, found.tolist()))
     with ExitStack() as stack:
         yield _written(bounds, stack) if bounds else None
 
 
-def _written(bounds: list[dict[str, Any]], stack: ExitStack) -> str | None:
+def _json(bounds: list[tuple[int, list[float]]]) -> str:
+    """The file's text. LightGBM reads numbers by the locale, where a comma may stand for the decimal point: without a
+    point, as digits and a power of ten, they are the same in all.
+    """
+    columns = (
+        f'{{"feature": {j}, "bin_upper_bound": [{", ".join(map(_without_point, values))}]}}' for j, values in bounds
+    )
+    return f"[{', '.join(columns)}]"
+
+
+def _without_point(value: float) -> str:
+    mantissa, _, exponent = repr(value).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    return f"{int(whole + fraction)}e{int(exponent or 0) - len(fraction)}"
+
+
+def _written(bounds: list[tuple[int, list[float]]], stack: ExitStack) -> str | None:
     """Path of a file with the bounds, in a folder that goes with the stack; None, with a warning, if there can't be."""
     try:
         folder = stack.enter_context(TemporaryDirectory(prefix="skfocal_"))
         path = Path(folder, "bins.json")
-        path.write_text(json.dumps(bounds))
+        path.write_text(_json(bounds), encoding="utf-8")
         # LightGBM gets all parameters as one text, cut at blanks.
         for name in (str(path), os.path.relpath(path)):
             if not re.search(r"[\s=]", name):
@@ -62,10 +84,9 @@ def _written(bounds: list[dict[str, Any]], stack: ExitStack) -> str | None:
         why = f"LightGBM reads no name with a blank or '=' like {str(path)!r}"
     except (OSError, ValueError) as error:  # ValueError: no relative path from one Windows drive to another
         why = str(error)
-    warnings.warn(
+    warn_user(
         f"balanced_bins needs a file in the temporary directory, which can't be: {why}. Bins are LightGBM's own now; "
-        "set TMPDIR to another directory, or balanced_bins=False",
-        stacklevel=5,
+        "set TMPDIR to another directory, or balanced_bins=False"
     )
     return None
 
@@ -150,7 +171,7 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
 
     What is no table of numbers has none: it is for LightGBM to say what is wrong with it.
     """
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc") and X.ndim == 2:
         part = X.iloc[rows]
         for j in range(part.shape[1]):
             column = part.iloc[:, j]
@@ -174,8 +195,6 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
             return
 
 
-def without_path(booster: Any) -> None:
-    """Take the name of the file, which is gone, out of the model: it would be another at each fit."""
-    text = re.sub(rf"^\[{PARAMETER}: .*\]$", f"[{PARAMETER}: ]", booster.model_to_string(num_iteration=-1), flags=re.M)
-    booster.model_from_string(text)
-    booster.params.pop(PARAMETER, None)
+def without_path(model: str) -> str:
+    """The model's text without the name of the file, which is gone, and would be another at each fit."""
+    return re.sub(rf"^\[{PARAMETER}: .*\]$", f"[{PARAMETER}: ]", model, flags=re.MULTILINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from skfocal._common.objective import (
@@ -43,6 +44,11 @@ class FocalObjective(FocalObjectiveBase):
     >>> booster.num_trees()
     20
     """
+
+    @property
+    def floor(self) -> float:
+        # LightGBM's own log loss has none: a row of weight 0 adds nothing to a leaf, and a tie of splits stays a tie.
+        return super().floor if np.any(self.gamma) else 0.0
 
     def hessian_factor(self, n_scores: int) -> float:
         return 1.0 if n_scores == 1 else n_scores / (n_scores - 1.0)

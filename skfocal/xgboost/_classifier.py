@@ -8,34 +8,25 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
-from skfocal._common.labels import encode_labels, index_labels
-from skfocal._common.objective import MAX_STEP_DOC
-from skfocal._common.validation import check_bool, check_max_step
-from skfocal._kernels.arguments import check_sample_weight
+from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC, FocalBoosterMixin
+from skfocal._common.evaluation_sets import EvaluationSets, pairs_of
+from skfocal._common.rows import Rows
+from skfocal._common.state import learning, undisturbed
+from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 from skfocal.xgboost._bins import bin_weights
-from skfocal.xgboost._evaluation import Training
-from skfocal.xgboost._objective import FocalMetric, FocalObjective
-from skfocal.xgboost._start import default_min_child_weight
-
-REPLACED_PARAMETERS = {
-    "scale_pos_weight": "XGBoost ignores it here: use focal_alpha, for example {negative: 1, positive: weight}",
-    "num_class": "the number of classes is that of y",
-    "disable_default_eval_metric": "the default metric here is the focal loss: give eval_metric to change it",
-}
-OWN_OBJECTIVES = (None, "binary:logistic", "multi:softprob")
-"""Defaults of the parent, and what it writes into a loaded model: they name the link, not the loss."""
+from skfocal.xgboost._evaluation import as_pairs
+from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
+from skfocal.xgboost._training import Training, check_continuation, with_known_info
 
 MODEL_ATTRIBUTE = "skfocal"
 """Booster attribute under which ``save_model`` keeps what the booster does not know: labels and the loss."""
 
 
-class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
+class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     __doc__ = f"""XGBoost classifier trained with the focal loss.
 
     An ``XGBClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. It
@@ -43,28 +34,28 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     labels, and gives probabilities that focusing has not distorted.
 
     Parameters
-    ----------{PARAMETERS_DOC}{MAX_STEP_DOC}{CALIBRATION_DOC}
+    ----------{BOOSTER_PARAMETERS_DOC}
     balanced_bins : bool, default=True
-        Whether a column's bins are the quantiles of the rows and the classes, half and half, rather than of the
-        rows alone. A class of a few dozen rows among many is else in the same bin as its neighbours, where no
-        tree can tell them apart. For ``tree_method="hist"``, the default; the others have no bins of their own.
+        Whether half of each column's bins are placed at per-class quantiles, shared equally among the classes. A
+        class of a few dozen rows would otherwise share a bin with its neighbors, where no tree can tell them apart.
+        This concerns ``tree_method="hist"``, the default; the other methods have no bins of their own.
     **kwargs
-        Every parameter of ``xgboost.XGBClassifier``. ``objective``, ``scale_pos_weight``, ``num_class`` and
-        ``booster="gblinear"`` are errors that say what to use instead.
+        Every parameter of ``xgboost.XGBClassifier``. ``gamma`` is XGBoost's own, the least gain of a split.
+        ``objective``, ``scale_pos_weight``, ``num_class``, ``alpha`` and ``booster="gblinear"`` are errors that say
+        what to use instead.
 
     Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        Labels in sorted order.
-    focal_loss_ : FocalLoss
-        The loss that was minimised, ``focal_alpha`` resolved to one weight per class.
+    ----------{FITTED_DOC.rstrip()}
     class_weights_ : ndarray of shape (n_classes,)
         ``focal_alpha`` of each class: what ``calibration="full"`` undoes.
 
     Notes
     -----
-    The loss is trained with `skfocal.FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with
-    log loss.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``reg_lambda`` and
+    ``min_child_weight``, which are compared with sums of second derivatives, mean what they mean with log loss.
+    ``gamma``, XGBoost's least gain of a split, and ``reg_alpha`` are compared with the loss itself and with first
+    derivatives: the larger ``focal_gamma``, the more they prune.
+
     The default evaluation metric is the focal loss that is trained. ``logloss``, ``mlogloss``, ``error`` and
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
@@ -74,39 +65,34 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     the second derivatives of rows, and 1 would forbid leaves there that it allows with log loss. Not with
     ``focal_gamma=0``.
 
-    With ``focal_gamma=0``, ``max_step=None`` and ``balanced_bins=False`` it grows the trees of ``XGBClassifier``.
+    With ``focal_gamma=0, max_step=None, balanced_bins=False`` it grows the very trees of ``XGBClassifier()``.
+
+    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
+    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
 
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skfocal.xgboost import FocalXGBClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> clf = FocalXGBClassifier(focal_gamma=2.0, n_estimators=20).fit(X, y)
+    >>> clf = FocalXGBClassifier(focal_gamma=0.5, n_estimators=20).fit(X, y)
     >>> float(clf.score(X, y)) > 0.95
     True
     """
 
-    focal_parameters = (*FocalClassifierMixin.focal_parameters, "max_step", "balanced_bins")
-
     base_score: Any
-    objective: Any
+    callbacks: Any
 
-    def __init__(
-        self,
-        focal_gamma: Any = 2.0,
-        focal_alpha: Any = None,
-        *,
-        max_step: float | None = 4.0,
-        calibration: Any = "focus",
-        balanced_bins: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        self.focal_gamma = focal_gamma
-        self.focal_alpha = focal_alpha
-        self.max_step = max_step
-        self.calibration = calibration
-        self.balanced_bins = balanced_bins
-        super().__init__(**kwargs)
+    @property
+    def objective(self) -> Any:
+        """XGBoost's name of the link: "binary:logistic", or "multi:softprob" for a model of more than two classes."""
+        given = self.__dict__.get("objective")
+        is_multiclass = getattr(self, "n_classes_", 2) > 2
+        return "multi:softprob" if is_multiclass and given in OWN_OBJECTIVES else given
+
+    @objective.setter
+    def objective(self, value: Any) -> None:
+        self.__dict__["objective"] = value
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -139,9 +125,11 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     @property
     def feature_names_in_(self) -> Array:
         """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
-        if not hasattr(self, "_feature_names_in"):
+        if not hasattr(self, "_n_features_in"):  # a loaded model: the booster has the names
             names: Array = super().feature_names_in_
             return names
+        if not hasattr(self, "_feature_names_in"):
+            raise AttributeError(f"{type(self).__name__} has no feature_names_in_: X had no column names in fit")
         return self._feature_names_in
 
     @feature_names_in_.setter
@@ -150,7 +138,24 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
 
     @feature_names_in_.deleter
     def feature_names_in_(self) -> None:
-        del self._feature_names_in
+        self.__dict__.pop("_feature_names_in", None)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of this estimator, as they were given.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            No parameter is an estimator: without effect.
+
+        Returns
+        -------
+        dict
+        """
+        params: dict[str, Any] = super().get_params(deep)
+        if "objective" in params:
+            params["objective"] = self.__dict__.get("objective")
+        return params
 
     def get_xgb_params(self) -> dict[str, Any]:
         """Parameters that XGBoost itself gets."""
@@ -164,31 +169,24 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
 
     def _check_parameters(self) -> None:
         self._check_focal_parameters()
-        check_max_step(self.max_step)
-        check_bool(self.balanced_bins, "balanced_bins")
-        params = self.get_params()
-        if not (self.objective is None or self.objective in OWN_OBJECTIVES):
-            raise ValueError(
-                f"objective must not be given to FocalXGBClassifier, got {self.objective!r}: the focal loss is the "
-                "objective: use focal_gamma and focal_alpha, or XGBClassifier for another objective"
-            )
-        for name, advice in REPLACED_PARAMETERS.items():
-            if params.get(name) is not None and not (name == "scale_pos_weight" and params[name] == 1):
-                raise ValueError(f"{name} must not be given to FocalXGBClassifier, got {params[name]!r}: {advice}")
-        if self.booster == "gblinear":
-            raise ValueError(
-                "booster must be 'gbtree' or 'dart', got 'gblinear': use FocalLogisticRegression for a linear model"
-            )
+        check_parameters(self)
 
-    def _check_X(self, X: Any, *, reset: bool) -> Any:
-        if hasattr(X, "columns") or not (isinstance(X, (np.ndarray, list, tuple)) or hasattr(X, "tocsr")):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+    def _check_X(self, X: Any, *, reset: bool, names: bool = True) -> Any:
+        X = in_memory(X)
+        if not is_array_like(X):
+            if names:
+                validate_data(self, X, reset=reset, skip_check_array=True)
             return X
-        finite = "allow-nan" if np.isnan(self.missing) else False
         return validate_data(
-            self, X, reset=reset, accept_sparse=True, dtype="numeric", ensure_all_finite=finite,
+            self,
+            X,
+            reset=reset,
+            # Balanced bins need the matrix that XGBoost bins at once.
+            accept_sparse="csr" if self.balanced_bins and reset else True,
+            dtype="numeric",
+            ensure_all_finite="allow-nan" if np.isnan(self.missing) else False,
             ensure_min_samples=2 if reset else 1,
-        )  # fmt: skip
+        )
 
     def fit(
         self,
@@ -231,80 +229,62 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
             If a parameter, X, y or a weight is not as described here, before training starts.
         """
         self._check_parameters()
-        classes, indices = encode_labels(y)
-        X_checked = self._check_X(X, reset=True)
-        check_consistent_length(X_checked, indices)
-        weight = check_sample_weight(sample_weight, indices.shape[0], np.float32)
-        n_classes = classes.shape[0]
-        ones = np.ones(n_classes)
-        loss = self.focal_loss_ = self._build_loss(classes, indices, weight, ones)
-        self.__dict__.pop("_classes", None)
-        eval_sets = None
-        if isinstance(eval_set, tuple):
-            eval_set = [eval_set]
-        if eval_set is not None:
-            eval_sets = [
-                (X_checked, indices) if A is X and b is y else (A, index_labels(b, classes, "y of eval_set"))
-                for A, b in eval_set
-            ]
-        totals = np.bincount(indices, weights=weight, minlength=n_classes)
-        start = None
-        if self.base_score is None and xgb_model is None:
-            start = loss.optimal_scores(totals)
-        # Class weights go in with the sample weights, for XGBoost also weighs its quantiles by them: "balanced" is
-        # then the very model of the same weights given as sample_weight.
-        scale = loss.scale_of_totals(totals)
-        objective = FocalObjective(loss.gamma, None, self.max_step, scale=scale)
-        objective.one_training = True
-        if not np.all(self.class_weights_ == 1.0):
-            of_class = self.class_weights_[indices].astype(np.float32)
-            weight = of_class if weight is None else weight * of_class
-        focal_metric = FocalMetric(loss.gamma, loss.alpha)
-        min_child_weight = None
-        if self.min_child_weight is None:
-            factor = scale * objective.hessian_factor(1 if n_classes == 2 else n_classes)
-            min_child_weight = default_min_child_weight(loss, totals * self.class_weights_, factor)
-        self._training = Training(self, n_classes, start, min_child_weight, focal_metric)
-        kept = {name: getattr(self, name) for name in ("objective", "eval_metric", *self._training.replaces)}
-        try:
-            self.objective, self.eval_metric = objective, None
-            for name, value in self._training.replaces.items():
-                setattr(self, name, value)
-            super().fit(
+        with learning(self) as model:
+            X_checked = model._check_X(X, reset=True)
+            rows = Rows(X_checked, y, sample_weight)
+            check_continuation(xgb_model, rows.classes)
+            sets = EvaluationSets([] if eval_set is None else pairs_of(eval_set), X, y, rows)
+            model.focal_loss_ = model._build_loss(rows.classes, rows.indices, rows.weight, rows.outer_weights)
+            model._fit_parent(
                 X_checked,
-                indices,
-                sample_weight=weight,
+                rows.indices,
+                Training(model, rows, is_continued=xgb_model is not None),
                 base_margin=base_margin,
-                eval_set=eval_sets,
+                eval_set=as_pairs(sets, X_checked),
                 verbose=verbose,
                 xgb_model=xgb_model,
-                sample_weight_eval_set=sample_weight_eval_set,
+                sample_weight_eval_set=sets.weights(sample_weight_eval_set, "sample_weight_eval_set"),
                 base_margin_eval_set=base_margin_eval_set,
                 feature_weights=feature_weights,
             )
-        finally:
-            for name, value in kept.items():
-                setattr(self, name, value)
-            del self._training
-        self._classes = classes
+            model._classes = rows.classes
         return self
 
+    def _fit_parent(self, X: Any, y: Array, training: Training, **keywords: Any) -> None:
+        """The parent's ``fit``, on a copy whose parameters are ours to change."""
+        self.__dict__.pop("_classes", None)  # to the parent labels are indices
+        self._training = training
+        self.objective, self.eval_metric = training.objective, None
+        self.callbacks = [training.metrics.in_order, *(self.callbacks or [])]
+        super().fit(X, y, sample_weight=training.weight, **keywords)
+        del self._training
+
     def _configure_fit(self, booster: Any, params: dict[str, Any], feature_weights: Any) -> Any:
-        # Called by the parent's fit between its parameters and training.
+        # Called by the parent's fit between its parameters and training. There is no public way to give it several
+        # metrics of one's own, or parameters for one fit alone; tests/xgboost/test_private_names.py says so if it goes.
         model, _, params, feature_weights = super()._configure_fit(booster, params, feature_weights)
         params.update(self._training.params)
-        return model, self._training.metric, params, feature_weights
+        return model, self._training.metrics, params, feature_weights
 
     def _create_dmatrix(self, ref: Any, **kwargs: Any) -> Any:
-        # Called by the parent's fit for the training data, which has no ref, and for each evaluation set.
-        if ref is not None or not self.balanced_bins:
+        # Called by the parent's fit for the training data, which has no ref, and for each evaluation set. There is no
+        # public way to give bins other weights than training; where it is not called, the bins are XGBoost's own.
+        if ref is not None:
             return super()._create_dmatrix(ref, **kwargs)
+        if not self.balanced_bins:
+            return with_known_info(super()._create_dmatrix(ref, **kwargs))
         weight = kwargs.pop("weight")
         data = super()._create_dmatrix(ref, weight=bin_weights(kwargs["label"], weight), **kwargs)
+        if not isinstance(data, xgb.QuantileDMatrix) and self.tree_method in (None, "auto", "hist"):
+            warn_user(
+                f"balanced_bins has no effect on X of type {type(kwargs['data']).__name__}, which XGBoost bins later: "
+                "give X as an array, a data frame or a CSR matrix, or balanced_bins=False"
+            )
         # The bins are made: from here on the weights are those of the loss and its metrics.
         data.set_weight(np.empty(0, np.float32) if weight is None else weight)
-        return data
+        return with_known_info(data)
 
+    @undisturbed
     def decision_function(
         self,
         X: Any,
@@ -329,7 +309,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         check_is_fitted(self)
         raw: Array = xgb.XGBModel.predict(
             self,
-            self._check_X(X, reset=False),
+            self._check_X(X, reset=False, names=validate_features),
             output_margin=True,
             validate_features=validate_features,
             base_margin=base_margin,
@@ -337,6 +317,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         )
         return raw
 
+    @undisturbed
     def predict(
         self,
         X: Any,
@@ -365,6 +346,7 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         )
         return raw if output_margin else self._labels(raw)
 
+    @undisturbed
     def predict_proba(
         self,
         X: Any,
@@ -390,6 +372,8 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
     def save_model(self, fname: Any) -> None:
         """Save the booster, and with it the labels and the loss, to a file.
 
+        Plain XGBoost opens the file too, but its probabilities are the bare sigmoid or softmax of the scores.
+
         Parameters
         ----------
         fname : str or PathLike
@@ -404,8 +388,12 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
             "class_weights": self.class_weights_.tolist(),
             "calibration": self.calibration,
         }
-        self.get_booster().set_attr(**{MODEL_ATTRIBUTE: json.dumps(about)})
-        super().save_model(fname)
+        booster = self.get_booster()
+        booster.set_attr(**{MODEL_ATTRIBUTE: json.dumps(about)})
+        try:
+            super().save_model(fname)
+        finally:
+            booster.set_attr(**{MODEL_ATTRIBUTE: None})  # a plain model that goes on from this one is no focal model
 
     def load_model(self, fname: Any) -> None:
         """Load what ``save_model`` saved.
@@ -419,16 +407,21 @@ class FocalXGBClassifier(FocalClassifierMixin, xgb.XGBClassifier):
         ValueError
             If the file was not saved by a FocalXGBClassifier.
         """
-        for name in ("_classes", "_n_features_in", "_feature_names_in"):
-            self.__dict__.pop(name, None)
-        super().load_model(fname)
-        about = self.get_booster().attr(MODEL_ATTRIBUTE)
-        if about is None:
-            raise ValueError(f"fname must be a model saved by FocalXGBClassifier.save_model, got {fname!r}")
-        known = json.loads(about)
-        self._classes = np.array(known["classes"], dtype=None if known["dtype"] == "|O" else known["dtype"])
-        self.focal_loss_ = FocalLoss(known["gamma"], known["alpha"])
-        self.class_weights_ = np.array(known["class_weights"])
+        with learning(self) as model:
+            # Without a booster of its own the copy gets a new one; the parent would load into the one that is there.
+            for name in ("_Booster", "_classes", "_n_features_in", "_feature_names_in"):
+                model.__dict__.pop(name, None)
+            model._load_parent(fname)
+            about = model.get_booster().attr(MODEL_ATTRIBUTE)
+            if about is None:
+                named = f"{type(fname).__name__} of {len(fname)} bytes" if isinstance(fname, bytearray) else repr(fname)
+                raise ValueError(f"fname must be a model saved by FocalXGBClassifier.save_model, got {named}")
+            known = json.loads(about)
+            model._classes = np.array(known["classes"], dtype=None if known["dtype"] == "|O" else known["dtype"])
+            model.focal_loss_ = FocalLoss(known["gamma"], known["alpha"])
+            model.class_weights_ = np.array(known["class_weights"])
+            model.get_booster().set_attr(**{MODEL_ATTRIBUTE: None})
         self.calibration = known["calibration"]
-        # The parent writes the model's state into constructor parameters; the next fit has its own.
-        self.objective, self.base_score = "binary:logistic", None
+
+    def _load_parent(self, fname: Any) -> None:
+        super().load_model(fname)

@@ -1,4 +1,4 @@
-"""Parameters and metrics of one ``FocalXGBClassifier.fit``. May import ``_common`` and XGBoost."""
+"""Metrics of one ``FocalXGBClassifier.fit``. May import ``_common``, this folder and XGBoost."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import xgboost as xgb
-from scipy.special import expit
 
 from skfocal._common import named_metrics
+from skfocal._common.evaluation_sets import EvaluationSets
 from skfocal._common.objective import FocalMetricBase
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
+from skfocal.xgboost._objective import FocalMetric
+from skfocal.xgboost._parameters import in_memory
 
 # Names that are computed on probabilities and decisions here -> (for two classes, for more), computation.
 PROBABILITY_METRICS = {
@@ -26,29 +28,26 @@ PROBABILITY_METRICS = {
 RANK_METRICS = ("auc", "aucpr")
 
 
-class Training:
-    """What one ``fit`` needs beside the parent's parameters, or in place of them.
+def as_pairs(sets: EvaluationSets, X: Any) -> list[tuple[Any, Array]] | None:
+    """The sets as XGBoost takes them, with ``X``, the training data as they were checked, for themselves."""
+    tables = [X if known else in_memory(A) for A, known in zip(sets.tables, sets.is_training, strict=True)]
+    return list(zip(tables, sets.labels, strict=True)) or None
 
-    ``start``, the constant score, and ``min_child_weight`` are None where the parent's parameters hold.
+
+class Metrics:
+    """What is evaluated in one fit, in the order asked for: by XGBoost what ranks, the rest here.
+
+    Attributes
+    ----------
+    params : dict
+        Parameters of XGBoost that go with it.
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        n_classes: int,
-        start: Any,
-        min_child_weight: float | None,
-        focal_metric: FocalMetricBase,
-    ):
-        self.loss, self.class_weights = estimator.focal_loss_, estimator.class_weights_
-        self.calibration, self.n_classes = estimator.calibration, n_classes
-        self.params: dict[str, Any] = {}
-        self.replaces: dict[str, Any] = {}
-        if start is not None:
-            # base_score is a probability under the sigmoid, scores under the softmax; XGBoost centres its own.
-            self.params["base_score"] = float(expit(start)) if n_classes == 2 else (start - start.mean()).tolist()
-        if min_child_weight is not None:
-            self.params["min_child_weight"] = min_child_weight
+    def __init__(self, estimator: Any, n_classes: int) -> None:
+        loss = estimator.focal_loss_
+        self.loss = FocalLoss(loss.gamma, tuple(estimator.class_weights_.tolist()))
+        self.calibration = estimator.calibration
+        focal_metric = FocalMetric(loss.gamma, loss.alpha)
         wanted = named_metrics.split_metrics(estimator.eval_metric) or ["focal_loss"]
         # Computed here: metrics by name, of (labels, scores, probabilities, weights), and callables of the user's.
         self.own: list[tuple[str, Any]] = []
@@ -56,7 +55,7 @@ class Training:
         native: list[str] = []
         for metric in wanted:
             if callable(metric):
-                self.own.append((metric.__name__, metric))
+                self.own.append((_name_of(metric), metric))
             elif (threshold := _error_threshold(metric)) is not None and n_classes == 2:
                 self.by_name.add(len(self.own))
                 self.own.append((metric, partial(named_metrics.error_beyond, threshold)))
@@ -70,20 +69,15 @@ class Training:
             else:
                 legal = [n for n, (fits, _) in PROBABILITY_METRICS.items() if fits[n_classes > 2]]
                 raise named_metrics.unknown_metric(metric, [*legal, *RANK_METRICS, "focal_loss"])
-        self.params |= {"eval_metric": native} if native else {"disable_default_eval_metric": True}
-        rounds = estimator.early_stopping_rounds
-        if rounds and native and self.own and wanted[-1] == native[-1]:
-            # Early stopping watches the last metric, and XGBoost evaluates its own before any other.
-            stop = xgb.callback.EarlyStopping(rounds=rounds, metric_name=native[-1])
-            self.replaces = {"early_stopping_rounds": None, "callbacks": [*(estimator.callbacks or []), stop]}
+        self.params = {"eval_metric": native} if native else {"disable_default_eval_metric": True}
+        self.in_order = _InOrder([metric if isinstance(metric, str) else _name_of(metric) for metric in wanted])
 
-    def metric(self, raw: Array, data: Any) -> list[tuple[str, float]]:
-        """All metrics that are not left to XGBoost, in the order asked for."""
+    def __call__(self, raw: Array, data: Any) -> list[tuple[str, float]]:
+        """All metrics that are not left to XGBoost, as its ``custom_metric``."""
         y, weight = data.get_label(), data.get_weight()
         weight = weight if weight.size else None
-        loss = FocalLoss(self.loss.gamma, tuple(self.class_weights.tolist()))
         needs_proba = any(not isinstance(metric, FocalMetricBase) for _, metric in self.own)
-        proba = loss.predict_proba(raw, self.calibration) if needs_proba else raw
+        proba = self.loss.predict_proba(raw, self.calibration) if needs_proba else raw
         values = []
         for i, (name, metric) in enumerate(self.own):
             if i in self.by_name:
@@ -94,6 +88,28 @@ class Training:
             keywords = {} if weight is None else {"sample_weight": weight}
             values.append((name, metric(y, prediction, **keywords)))
         return values
+
+
+class _InOrder(xgb.callback.TrainingCallback):
+    """Puts the history of each evaluation set in the order in which the metrics were asked for.
+
+    XGBoost evaluates its own metrics before any other. Early stopping watches the last one, however it is asked for: so
+    this goes before all other callbacks.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        for history in evals_log.values():
+            for name in self.names:
+                if name in history:
+                    history[name] = history.pop(name)
+        return False
+
+
+def _name_of(metric: Any) -> str:
+    return getattr(metric, "__name__", type(metric).__name__)
 
 
 def _error_threshold(name: str) -> float | None:

@@ -17,6 +17,7 @@ from skfocal._common.objective import (
 )
 from skfocal._kernels.arguments import check_sample_weight
 from skfocal._kernels.blocks import Array
+from skfocal.xgboost._start import base_score
 
 
 class FocalObjective(FocalObjectiveBase):
@@ -33,8 +34,8 @@ class FocalObjective(FocalObjectiveBase):
 
     Notes
     -----
-    With a custom objective XGBoost starts at its ``base_score``. Give it the optimal constant, see
-    `skfocal.FocalLoss.fit_intercept_only`, or use `FocalXGBClassifier`, which does so. The multiclass Hessian is scaled
+    With a custom objective XGBoost starts at its ``base_score``. Give it the optimal constant, see `base_score`, or use
+    `FocalXGBClassifier`, which does so. The multiclass Hessian is scaled
     by 2 as XGBoost scales its own.
 
     Examples
@@ -42,8 +43,10 @@ class FocalObjective(FocalObjectiveBase):
     >>> import xgboost as xgb
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skfocal.xgboost import FocalObjective
-    >>> data = xgb.DMatrix(*load_breast_cancer(return_X_y=True))
-    >>> booster = xgb.train({{"base_score": 0.5}}, data, 20, obj=FocalObjective(gamma=2.0))
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> objective = FocalObjective(gamma=2.0)
+    >>> params = {{"objective": "binary:logistic", "base_score": objective.base_score(y)}}
+    >>> booster = xgb.train(params, xgb.DMatrix(X, y), 20, obj=objective)
     >>> booster.num_boosted_rounds()
     20
     """
@@ -52,6 +55,40 @@ class FocalObjective(FocalObjectiveBase):
     # the very same as the row twice; rounding the product instead moves leaves in the last digit and ties with it.
     # Costs a relative 2.4e-7, next to the 6e-8 of float32.
     drop_bits = 3
+
+    def base_score(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float | list[float]:
+        """The optimal constant, as XGBoost's parameter ``base_score`` wants it.
+
+        For a model whose ``objective`` in the parameters is ``"binary:logistic"``, or ``"multi:softprob"`` for more
+        than two classes: `xgboost.XGBClassifier` sets it so, `xgboost.train` has to be given it. XGBoost reads
+        ``base_score`` by that name, even where another function computes the gradient.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Class indices 0 .. K-1.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float or list of K floats
+            A probability for two classes, scores for more.
+
+        Examples
+        --------
+        >>> import xgboost as xgb
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from skfocal.xgboost import FocalObjective
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> objective = FocalObjective(gamma=2.0)
+        >>> start = objective.base_score(y)
+        >>> params = {"objective": "binary:logistic", "base_score": start}
+        >>> booster = xgb.train(params, xgb.DMatrix(X, y), 20, obj=objective)
+        >>> clf = xgb.XGBClassifier(objective=objective, base_score=start, n_estimators=20).fit(X, y)
+        >>> bool(abs(booster.inplace_predict(X) - clf.predict_proba(X)[:, 1]).max() < 1e-6)
+        True
+        """
+        return base_score(self.focal_loss.fit_intercept_only(y, sample_weight))
 
     def hessian_factor(self, n_scores: int) -> float:
         return 1.0 if n_scores == 1 else 2.0

@@ -1,11 +1,35 @@
-"""Where training starts, and the smallest leaf it may make. May import ``loss``."""
+"""Where training starts, and the smallest leaf it may make. May import ``_common``."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from scipy.special import expit
+
+from skfocal._common.objective import TINY_HESSIAN
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
+
+
+def base_score(start: Any) -> float | list[float]:
+    """The start as XGBoost's ``base_score``: a probability under the sigmoid, scores under the softmax.
+
+    XGBoost keeps a float32, and reads it as text by the locale: with a comma for the decimal point it takes numbers of
+    up to 9 digits only, which say any float32. A probability stays between 0 and 1 in float32.
+    """
+    if np.ndim(start) == 0:
+        limits = np.finfo(np.float32)
+        return _nine_digits(np.clip(expit(start), limits.tiny, 1.0 - limits.epsneg))
+    return [_nine_digits(score) for score in start - start.mean()]  # XGBoost centers its own
+
+
+LEAST_SHARE = 1e-6
+"""Share that XGBoost gives a class without weight in the start of its own losses."""
+
+
+def _nine_digits(value: float) -> float:
+    return float(f"{value:.9g}")
 
 
 def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
@@ -31,4 +55,5 @@ def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> fl
         return 1.0
     in_doubt = [FocalLoss(of_class).gradient_hessian([1], [0.0])[1][0] for of_class in gamma.tolist()]
     weight_of_class = scale * np.array(in_doubt) * totals
-    return float(min(1.0, 0.25 * weight_of_class[totals > 0].min()))
+    # Not below what a Hessian is at least: XGBoost takes no number that is 0 in float32.
+    return _nine_digits(np.clip(0.25 * weight_of_class[totals > 0].min(), TINY_HESSIAN, 1.0))

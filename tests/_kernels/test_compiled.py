@@ -100,6 +100,15 @@ def test_compiled_kernels_refuse_what_they_cannot_read(compiled):
         compiled.softmax(Z, y, None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, Z[:, :1], Z)
 
 
+@pytest.mark.parametrize("n_classes", [2**31, 2**57])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_compiled_kernels_refuse_more_classes_than_they_can_count(n_classes, dtype, compiled):
+    huge = np.lib.stride_tricks.as_strided(np.zeros(1, dtype), (1, n_classes), (8, 0))
+    loss = np.empty(1, dtype)
+    with pytest.raises(ValueError, match=f"raw_prediction must have at most 2147483647 classes, got {n_classes}"):
+        compiled.softmax(huge, np.zeros(1, np.intp), None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, loss, None, None)
+
+
 @pytest.mark.parametrize(("value", "printed"), [("0", "None"), ("1", "skfocal._kernels._compiled")])
 def test_an_environment_variable_leaves_the_work_to_numpy(value, printed):
     # -P: the package that is installed, not the one in the working directory.

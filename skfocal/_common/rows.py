@@ -1,0 +1,64 @@
+"""The rows that a booster's classifier is fitted to: labels as indices, and weights. May import ``labels``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+from skfocal._common.labels import encode_labels, resolve_class_weight
+from skfocal._kernels.arguments import check_sample_weight
+from skfocal._kernels.blocks import Array
+
+
+class Rows:
+    """Labels and weights of one fit, checked.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Only its length matters here.
+    y : array-like of shape (n_samples,)
+    sample_weight : array-like of shape (n_samples,) or None
+    class_weight : dict, "balanced" or None
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels in sorted order.
+    indices : ndarray of shape (n_samples,)
+        Of each row's label among ``classes``.
+    weight : ndarray of shape (n_samples,), float64, or None
+        The rows' own weights.
+    outer_weights : ndarray of shape (n_classes,)
+        Those of ``class_weight``.
+    totals : ndarray of shape (n_classes,)
+        Total weight of each class in training, but for ``focal_alpha``, of weights rounded to float32 as boosters do.
+    """
+
+    def __init__(self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> None:
+        self.classes, self.indices = encode_labels(y)
+        check_consistent_length(X, self.indices)
+        self.weight = check_float32_weight(sample_weight, self.indices.shape[0])
+        self.outer_weights = resolve_class_weight(class_weight, self.classes, self.indices)
+        weight = self.outer_weights[self.indices] if class_weight is not None or self.weight is None else 1.0
+        if self.weight is not None:
+            weight = weight * self.weight
+        self.totals = np.bincount(
+            self.indices, weights=np.asarray(weight).astype(np.float32), minlength=self.classes.shape[0]
+        )
+
+
+def check_float32_weight(sample_weight: Any, n_rows: int) -> Array | None:
+    """`check_sample_weight` for libraries that keep weights, and sums of them, as float32: (n,), float64, or None."""
+    weight = check_sample_weight(sample_weight, n_rows, np.float64)
+    if weight is None:
+        return None
+    for bound, is_legal, legal in (
+        (float(np.finfo(np.float32).max) / n_rows, np.less_equal, "at most"),
+        (float(np.finfo(np.float32).tiny), np.greater_equal, "some of them at least"),
+    ):
+        if not is_legal(largest := float(weight.max()), bound):
+            raise ValueError(f"sample_weight must be numbers that fit float32, {legal} {bound:.1e}, got {largest:.1e}")
+    return weight

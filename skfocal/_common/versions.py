@@ -1,0 +1,57 @@
+"""What a bug report should say of the machine. Imports the package's kernels and looks other libraries up by name."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from threadpoolctl import threadpool_info
+
+from skfocal import _kernels
+
+LIBRARIES = (
+    "skfocal",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "lightgbm",
+    "xgboost",
+    "xgboost-cpu",
+    "torch",
+    "keras",
+    "matplotlib",
+    "pandas",
+    "polars",
+)
+
+
+def show_versions() -> None:
+    """Print the versions of Python and the libraries, and which kernels compute the loss, for a bug report.
+
+    Examples
+    --------
+    >>> import skfocal
+    >>> skfocal.show_versions()  # doctest: +ELLIPSIS
+    <BLANKLINE>
+    System:
+    ...
+    Kernels: ...
+    """
+    print("\nSystem:")
+    print(f"    python: {sys.version}".replace("\n", " "))
+    print(f"   machine: {platform.platform()}")
+    print("\nLibraries:")
+    for name in LIBRARIES:
+        print(f"{name:>14}: {_version(name)}")
+    print("\nThreads:")
+    for library in threadpool_info():
+        print(f"    {library.get('internal_api')} {library.get('version') or ''}: {library.get('num_threads')}")
+    print(f"\nKernels: {'C' if _kernels.compiled is not None else 'NumPy'}")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

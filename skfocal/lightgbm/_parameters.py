@@ -1,0 +1,72 @@
+"""Which of LightGBM's parameters ``FocalLGBMClassifier`` takes, and what it says of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Parameters that another one here stands for: LightGBM would ignore them, or they would fight the loss.
+REPLACED_PARAMETERS = {
+    **dict.fromkeys(
+        ("objective", "objective_type", "app", "application", "loss"),
+        "the focal loss is the objective: use focal_gamma and focal_alpha, or LGBMClassifier for another objective",
+    ),
+    **dict.fromkeys(
+        ("is_unbalance", "unbalance", "unbalanced_sets"), "LightGBM ignores it here: use focal_alpha='balanced'"
+    ),
+    "scale_pos_weight": "LightGBM ignores it here: use focal_alpha, for example {negative: 1, positive: weight}",
+    **dict.fromkeys(("num_class", "num_classes"), "the number of classes is that of y"),
+    "sigmoid": "LightGBM ignores it here: scores have the plain sigmoid",
+    "multi_error_top_k": "multi_error here is of the one class that predict decides for; give a callable instead",
+    **dict.fromkeys(
+        (
+            f"{sign}_{name}"
+            for sign in ("pos", "neg")
+            for name in ("bagging_fraction", "sub_row", "subsample", "bagging")
+        ),
+        "LightGBM samples classes for its own binary objective only: use subsample and subsample_freq, and focal_alpha "
+        "for the weights of the classes",
+    ),
+    "gamma": "did you mean focal_gamma? LightGBM has no gamma; min_split_gain is what XGBoost calls so",
+    "alpha": "did you mean focal_alpha? LightGBM's alpha is of other objectives; the L1 penalty is reg_alpha",
+}
+
+BOOSTING_ALIASES = ("boosting_type", "boosting", "boost")
+METRIC_ALIASES = ("metric", "metrics", "metric_types")
+
+
+def is_true(value: Any) -> bool:
+    """A flag as LightGBM reads it, which takes texts as well."""
+    return value not in ("false", "-") if isinstance(value, str) else bool(value)
+
+
+def check_parameters(params: dict[str, Any]) -> None:
+    """No parameter without an effect, none that the focal loss replaces."""
+    for name, advice in REPLACED_PARAMETERS.items():
+        value = params.get(name)
+        is_off = value is None or value is False or (isinstance(value, str) and not is_true(value))
+        if not (is_off or (name == "scale_pos_weight" and value == 1)):
+            raise ValueError(f"{name} must not be given to FocalLGBMClassifier, got {value!r}: {advice}")
+    for name in BOOSTING_ALIASES:
+        if params.get(name) in ("rf", "random_forest"):
+            raise ValueError(
+                f"{name} must be 'gbdt' or 'dart', got {params[name]!r}: LightGBM's random forest takes no custom "
+                "objective"
+            )
+
+
+def uses_dart(params: dict[str, Any]) -> bool:
+    """Whether the trees are dropped at random."""
+    return any(params.get(name) == "dart" for name in BOOSTING_ALIASES)
+
+
+def check_columns(X: Any) -> None:
+    """No column of a polars frame that LightGBM can't read: handed to the library, it ends the process."""
+    schema = getattr(X, "schema", None)
+    if type(X).__module__.partition(".")[0] != "polars" or schema is None:
+        return
+    for name, dtype in schema.items():
+        if not (dtype.is_integer() or dtype.is_float() or str(dtype) == "Boolean"):
+            raise ValueError(
+                f"X must have numeric or Boolean columns, got {dtype} in column {name!r}: encode it, for example as "
+                "integers with categorical_feature, or give pandas' frame with a category column"
+            )

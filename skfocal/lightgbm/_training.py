@@ -1,0 +1,57 @@
+"""What one ``FocalLGBMClassifier.fit`` trains on and with. May import ``_common``, this folder and LightGBM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightgbm as lgb
+
+from skfocal._common.rows import Rows
+from skfocal._kernels.blocks import Array
+from skfocal.lightgbm._bins import bins_file
+from skfocal.lightgbm._objective import FocalObjective
+
+
+class Training:
+    """Objective and start, and the file of bins for as long as it is there."""
+
+    def __init__(self, model: Any, rows: Rows) -> None:
+        loss = model.focal_loss_
+        scale = loss.scale_of_totals(rows.totals)
+        self.objective = FocalObjective(loss.gamma, loss.alpha, max_step=model.max_step, scale=scale)
+        self.objective.one_training = True
+        self.start: Any = loss.optimal_scores(rows.totals)
+        self.balanced_bins = model.balanced_bins
+        self.bins_file: str | None = None
+
+    @contextmanager
+    def bins(self, X: Any, rows: Rows, *arguments: Any) -> Iterator[None]:
+        """Within, ``bins_file`` is there, if the bins are to be balanced; ``arguments`` as of `bins_file`."""
+        if not self.balanced_bins:
+            yield
+            return
+        with bins_file(X, rows.indices, rows.weight, *arguments) as self.bins_file:
+            yield
+
+
+def check_continuation(init_model: Any, classes: Array) -> None:
+    """A model to continue from has to be of the same labels, or of as many if it does not know its labels."""
+    if init_model is None:
+        return
+    known = getattr(init_model, "classes_", None) if isinstance(init_model, lgb.LGBMModel) else None
+    if known is not None:
+        if known.tolist() != classes.tolist():
+            raise ValueError(
+                f"init_model must be of the labels of y, {classes.tolist()}, got a model of {known.tolist()}: give "
+                "rows of all classes, if need be with a sample_weight of 0"
+            )
+        return
+    booster = init_model if isinstance(init_model, lgb.Booster) else None
+    n_scores = 1 if classes.shape[0] == 2 else classes.shape[0]
+    if booster is not None and booster.num_model_per_iteration() != n_scores:
+        raise ValueError(
+            f"init_model must have {n_scores} trees an iteration for the labels of y, {classes.tolist()}, got "
+            f"{booster.num_model_per_iteration()}"
+        )
