@@ -146,14 +146,14 @@ def lightgbm_models():
         add(f"{name} min_child_weight=1", "part", 1, partial(of_gamma, min_child_weight=1.0))
         add(f"{name} without bound", "part", 1, partial(of_gamma, max_step=None))
         add(f"{name} without bins", "part", 1, partial(of_gamma, balanced_bins=False))
-        add(f"{name} without regularisation", "part", 1, partial(of_gamma, reg_lambda=0.0))
+        add(f"{name} without regularization", "part", 1, partial(of_gamma, reg_lambda=0.0))
         add(f"{name} without start", "part", 2, partial(of_gamma, boost_from_average=False))
         if gamma > 0:
             add(f"{name} without scale", "part", 2, partial(of_gamma, classifier=without_scale(FocalLGBMClassifier)))
     for gamma in (0.0, 0.5, 1.0):
         for step in (1.0, 2.0, 10.0):
             add(f"ours gamma {gamma:g} max_step={step:g}", "part", 1, partial(ours, gamma=gamma, max_step=step))
-    add("ours gamma 2 without regularisation", "part", 1, partial(ours, gamma=2.0, reg_lambda=0.0))
+    add("ours gamma 2 without regularization", "part", 1, partial(ours, gamma=2.0, reg_lambda=0.0))
     for name, parameters in (
         ("reg_lambda=0.3", {"reg_lambda": 0.3}),
         ("reg_lambda=3", {"reg_lambda": 3.0}),

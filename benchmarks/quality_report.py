@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from quality_statistics import (
+    CLASSES,
     GAMMAS,
     LIBRARIES,
     OURS,
@@ -32,6 +33,7 @@ from quality_statistics import (
     read,
 )
 
+BIN_SETS = ("adb_http", "adb_smtp")
 COLLAPSED = 0.7
 """A model has collapsed where its average precision is below this part of the best arm of its library."""
 
@@ -40,7 +42,7 @@ PARTS = {
     "bounded step": ("only bound", "without bound"),
     "start at the optimum": ("", "without start"),
     "scale of the loss": ("", "without scale"),
-    "reg_lambda=1": ("", "without regularisation"),
+    "reg_lambda=1": ("", "without regularization"),
     "min_child_weight by the rarest class": ("", "without least leaf"),
     "gamma 0.5": ("only gamma 0.5", ""),
 }
@@ -57,8 +59,8 @@ def headline(lines):
         named = {
             "as it comes": f"{family} as it comes",
             best: f"{family}, **`{best}`**" if best != "as it comes" else f"**{family} as it comes**",
-            "ours gamma 0": "ours, `focal_gamma=0`",
-            OURS: f"**ours, `focal_gamma={OURS.split()[2]}`**",
+            "ours gamma 0": f"`{CLASSES[family]}(0)`",
+            OURS: f"**`{CLASSES[family]}({OURS.split()[2]})`**",
         }
         table = against(part, [(label, arm) for arm, label in named.items()], best)
         rows += table.splitlines()[(2 if rows else 0) :]
@@ -80,35 +82,35 @@ def arms(lines):
 
 
 def answer(lines):
-    """The findings in sentences."""
-    text = []
+    """The default against the best stock arm, with and without the two sets that bins were made for."""
+    rows = []
     for family in LIBRARIES:
         part = of(plain(lines), family)
         if not (part.arm == OURS).any():
             continue
         best = opponent(part)
-        table = paired(part, OURS, best)
-        sentences = []
-        for name, side in zip(("two classes", "several classes"), parts_of(table), strict=True):
-            if side.empty:
+        two, several = parts_of(paired(part, OURS, best))
+        ordinary = two[~two.data_set.isin(BIN_SETS)]
+        groups = {"two classes": two, "without KDD http and smtp": ordinary, "several classes": several}
+        for name, table in groups.items():
+            if table.empty or (table is ordinary and len(ordinary) == len(two)):
                 continue
-            worst = side.loc[side.ratio.idxmax()]
-            sentences.append(
-                f"on the {len(side)} sets of {name} average precision is {side.precision.mean():.3f} instead of "
-                f"{(side.precision - side.gain).mean():.3f} (difference {difference(side.gain)}, p = "
-                f"{p_value(side.gain):.2f}), log loss {np.exp(np.log(side.ratio).mean()):.3f} times that of the "
-                f"opponent (lower on {(side.ratio < 1).sum()}, higher on {(side.ratio > 1).sum()}; at worst "
-                f"{worst.ratio:.2f}, {worst.data_set})"
-            )
-        text.append(f"- **{family}**, gamma 0.5 against `{best}`: {'; '.join(sentences)}.")
-        ordinary = table[~table.data_set.isin(["adb_http", "adb_smtp"])]
-        if len(ordinary) < len(table):
-            two = ordinary[ordinary.classes == 2]
-            text.append(
-                f"- Without KDD http and smtp, where bins matter most: average precision {difference(two.gain)}, log "
-                f"loss {geometric(two.ratio)} on the {len(two)} other sets of two classes."
-            )
-    return "\n".join(text)
+            worst = table.loc[table.ratio.idxmax()]
+            rows.append([
+                f"{CLASSES[family]}, `{best}`", f"{len(table)} sets of {name}" if table is not ordinary else name,
+                difference(table.gain), f"{p_value(table.gain):.2f}", f"{np.exp(np.log(table.ratio).mean()):.3f}",
+                f"{(table.ratio < 1).sum()} / {(table.ratio > 1).sum()}", f"{worst.ratio:.2f} ({worst.data_set})",
+            ])  # fmt: skip
+    header = [
+        "class, opponent",
+        "",
+        "AP difference (won/lost)",
+        "p",
+        "log loss ratio",
+        "lower / higher on",
+        "worst set",
+    ]
+    return markdown(header, rows)
 
 
 def collapse(lines):
@@ -261,7 +263,8 @@ def others(lines):
         best = opponent(part)
         arms = [(a, a) for _, a in [("", best), ("", OURS), *arms_of(part, "other")]]
         text.append(f"{family}, against `{best}`:\n\n" + against(part, arms, best))
-        text += [line for gamma in ("0", "1") if (line := undone(part, family, gamma))]
+        lines_of_family = [bare_ranking(part, family), *(undone(part, family, gamma) for gamma in ("0", "0.5"))]
+        text += [line for line in lines_of_family if line]
     for family in ("Logistic", "CatBoost"):
         part = of(lines, family)
         if part.empty:
@@ -280,15 +283,31 @@ def others(lines):
     return "\n\n".join(text)
 
 
+def bare_ranking(part, family):
+    """Whether the rows of one class of several are ranked better by the bare softmax than by ``predict_proba``."""
+    text = []
+    for gamma in GAMMAS[1:]:
+        table = part[(part.arm == f"ours gamma {gamma}") & (part.classes > 2)]
+        means = table.groupby("data_set")[["average_precision_bare", "average_precision"]].mean()
+        if len(means):
+            text.append(f"gamma {gamma} {difference(means.average_precision_bare - means.average_precision)}")
+    if not text:
+        return ""
+    return (
+        f"- {family}, macro average precision of the bare softmax over that of `predict_proba`, sets of several "
+        f"classes: {', '.join(text)}."
+    )
+
+
 def undone(part, family, gamma):
     """What ``calibration`` makes of the log loss: gamma undone or the bare sigmoid, class weights undone or left in."""
     ours = part[part.arm == f"ours gamma {gamma}"].groupby("data_set")[["log_loss", "log_loss_bare"]].mean()
     balanced = part[part.arm == f"ours gamma {gamma} alpha balanced"]
     balanced = balanced.groupby("data_set")[["log_loss", "log_loss_full"]].mean()
-    both = ours.join(balanced, rsuffix="_balanced", how="inner")
-    if both.empty:
+    both = ours.join(balanced.add_suffix("_balanced"), how="inner")
+    if len(both) < part.data_set.nunique():
         return ""
-    bare, full = both.log_loss_bare / both.log_loss, both.log_loss_full / both.log_loss
+    bare, full = both.log_loss_bare / both.log_loss, both.log_loss_full_balanced / both.log_loss
     left = both.log_loss_balanced / both.log_loss
     return (
         f'- {family}, gamma {gamma}, log loss over that of `calibration="focus"` without alpha: bare sigmoid or '

@@ -5,10 +5,16 @@ import pandas as pd
 from scipy import stats
 
 TREES = 100
+MEASURES = "average_precision", "log_loss", "f1"
 GAMMAS = ("0", "0.5", "1", "2")
 OURS = "ours gamma 0.5"
 """The arm with the defaults."""
-LIBRARIES = ("LightGBM", "XGBoost", "HistGradientBoosting")
+CLASSES = {
+    "LightGBM": "FocalLGBMClassifier",
+    "XGBoost": "FocalXGBClassifier",
+    "HistGradientBoosting": "FocalHistGradientBoostingClassifier",
+}
+LIBRARIES = tuple(CLASSES)
 
 
 def read(path):
@@ -25,23 +31,20 @@ def plain(lines):
 
 def paired(lines, arm, opponent):
     """One line per data set, over the folds that both arms were trained on."""
-    both = lines[lines.arm.isin([arm, opponent])]
-    keys = ["classes", "minority", "rarest", "rows", "data_set", "repeat", "fold"]
-    table = both.pivot_table(index=keys, columns="arm", values=["average_precision", "log_loss", "f1"]).dropna()
-    if arm not in both.arm.values or opponent not in both.arm.values or table.empty:
+    folds, of_set = ["data_set", "repeat", "fold"], ["classes", "minority", "rarest", "rows"]
+    ours, its = (lines[lines.arm == name].set_index(folds) for name in (arm, opponent))
+    both = ours[[*of_set, *MEASURES]].join(its[[*MEASURES]].add_suffix("_its"), how="inner")
+    if both.empty:
         return pd.DataFrame()
-    folds = pd.DataFrame({
-        "precision": table["average_precision"][arm], "gain": table["average_precision"][arm]
-        - table["average_precision"][opponent], "log_loss": table["log_loss"][arm], "its_log_loss":
-        table["log_loss"][opponent], "f1": table["f1"][arm], "f1_gain": table["f1"][arm] - table["f1"][opponent],
-    })  # fmt: skip
-    groups = folds.groupby(level=keys[:-2])
-    means = groups.mean()
-    means["ratio"] = means.log_loss / means.its_log_loss
-    means["spread"] = groups.gain.std() / np.sqrt(groups.size())
-    each = (folds.log_loss / folds.its_log_loss).clip(1e-9)
-    means["ratio_spread"] = np.log(each).groupby(level=keys[:-2]).std() / np.sqrt(groups.size())
-    return means.reset_index()
+    both["gain"] = both.average_precision - both.average_precision_its
+    both["f1_gain"] = both.f1 - both.f1_its
+    both["log_ratio"] = np.log((both.log_loss / both.log_loss_its).clip(1e-9))
+    by_set = both.groupby("data_set")
+    means = by_set.mean()
+    means["ratio"] = means.log_loss / means.log_loss_its
+    for name, values in (("spread", by_set.gain.std()), ("ratio_spread", by_set.log_ratio.std())):
+        means[name] = values / np.sqrt(by_set.size())
+    return means.rename(columns={"average_precision": "precision"}).reset_index()
 
 
 def difference(values):
@@ -52,7 +55,8 @@ def difference(values):
 
 def geometric(ratios):
     """Geometric mean with the worst data set's."""
-    return f"{np.exp(np.log(ratios).mean()):.3f} ({ratios.max():.2f})"
+    worst = ratios.max()
+    return f"{np.exp(np.log(ratios).mean()):.3f} ({f'{worst:.2f}' if worst < 100 else f'{worst:.0f}'})"
 
 
 def p_value(values):
@@ -106,7 +110,7 @@ def against(lines, arms, opponent):
     rows, sets = [], lines[lines.arm == opponent].groupby("data_set")["classes"].first()
     wanted = (sets == 2).sum(), (sets > 2).sum()
     for label, arm in arms:
-        table = paired(lines, arm, opponent) if arm != opponent else paired(lines, arm, _other(lines, arm))
+        table = paired(lines, arm, opponent)
         parts = parts_of(table)
         if len(parts[0]) < wanted[0] or len(parts[1]) not in (0, wanted[1]):
             continue
@@ -122,12 +126,6 @@ def against(lines, arms, opponent):
     header = ["", "two classes: AP", "difference (won/lost)", "log loss (worst set)",
               "several: AP", "difference (won/lost)", "log loss (worst set)", "macro F1"]  # fmt: skip
     return markdown(header, rows)
-
-
-def _other(lines, arm):
-    """Some arm that was trained on the same folds, for the arm's own means."""
-    counts = lines.groupby("arm").size()
-    return counts.drop(arm).idxmax()
 
 
 def of(lines, family):

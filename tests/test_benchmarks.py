@@ -91,7 +91,7 @@ def test_quality_benchmark(two_tiny_sets):
 
     summary = out.with_suffix(".md").read_text()
     assert "2 data sets (1 of two classes, 1 of several)" in summary
-    assert "**LightGBM**, gamma 0.5 against `reg_lambda=1`" in summary
+    assert "| FocalLGBMClassifier, `reg_lambda=1` | 1 sets of two classes |" in summary
     assert "10% flipped" in summary
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
@@ -120,13 +120,13 @@ def test_an_ablation_arm_differs_from_ours_in_its_part_alone(models, family):
     parts = {
         "without bins": {"balanced_bins": False},
         "without bound": {"max_step": None},
-        "without regularisation": {"reg_lambda": 0.0},
+        "without regularization": {"reg_lambda": 0.0},
         "without start": {"boost_from_average": False} if family == "LightGBM" else {"base_score": 0.5},
     }
     for gamma in ("0", "0.5", "1"):
         ours = models[f"{family} ours gamma {gamma}"].make(2, 100).get_params()
         for name, change in parts.items():
-            if family == "XGBoost" and name == "without regularisation":
+            if family == "XGBoost" and name == "without regularization":
                 continue
             assert models[f"{family} ours gamma {gamma} {name}"].make(2, 100).get_params() == ours | change
     ours = models[f"{family} ours gamma 0.5"].make(2, 100).get_params()
