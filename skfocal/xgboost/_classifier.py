@@ -379,8 +379,6 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         ``xgboost.Booster`` reads the file, too. Ask it for ``output_margin=True``, of which `skfocal.FocalLoss` makes
         probabilities: what it calls probabilities are the bare sigmoid or softmax, for XGBoost knows of no focal loss.
 
-        Plain XGBoost opens the file too, but its probabilities are the bare sigmoid or softmax of the scores.
-
         Parameters
         ----------
         fname : str or PathLike
