@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from skfocal.loss import FocalLoss
 
 if TYPE_CHECKING:
+    from skfocal._common.effective import effective_number_weights as effective_number_weights
     from skfocal._common.versions import show_versions as show_versions
     from skfocal.ensemble import FocalHistGradientBoostingClassifier as FocalHistGradientBoostingClassifier
     from skfocal.lightgbm import FocalLGBMClassifier as FocalLGBMClassifier
@@ -22,6 +23,7 @@ __all__ = [
     "FocalLogisticRegression",
     "FocalLoss",
     "__version__",
+    "effective_number_weights",
     "focal_loss",
     "show_versions",
 ]
@@ -33,6 +35,7 @@ _LAZY = {
     "FocalLGBMClassifier": ("skfocal.lightgbm", "lightgbm"),
     "FocalLogisticRegression": ("skfocal.linear_model", "sklearn"),
     "FocalXGBClassifier": ("skfocal.xgboost", "xgboost"),
+    "effective_number_weights": ("skfocal._common.effective", "sklearn"),
     "focal_loss": ("skfocal.metrics", "sklearn"),
     "show_versions": ("skfocal._common.versions", "sklearn"),
 }

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = {
     "skfocal.loss": None,
+    "skfocal._common.effective": None,
     "skfocal.metrics": None,
     "skfocal.linear_model": None,
     "skfocal.ensemble": None,

@@ -17,12 +17,13 @@ PARAMETERS_DOC = """
     focal_gamma : float or array-like of shape (n_classes,), default=2.0
         Focusing parameter, from 0 to 100: how strongly well-classified rows are played down. 0 is log loss. One
         number, or one per class in the order of ``classes_``.
-    focal_alpha : dict, "balanced", array-like of shape (n_classes,), float or None, default=None
+    focal_alpha : dict, "balanced", "effective", array-like of shape (n_classes,), float or None, default=None
         Class weights. A dict goes by label, ``{"fraud": 10.0}``; labels that it does not name weigh 1. "balanced" is
-        inversely proportional to the class frequencies. An array is in the order of ``classes_``. A number in (0, 1)
-        is the weight of the second of two classes **in sorted order** ("ok" of "fraud" and "ok"), the first weighing
-        the rest to 1. Whatever the form, the weights are rescaled to a mean of 1 over the training rows, so that the
-        number 0.5 means no weighting.
+        inversely proportional to the class frequencies, "effective" to the effective numbers of
+        `skfocal.effective_number_weights`. An array is in the order of ``classes_``. A number in (0, 1) is the weight
+        of the second of two classes **in sorted order** ("ok" of "fraud" and "ok"), the first weighing the rest to 1.
+        Whatever the form, the weights are rescaled to a mean of 1 over the training rows, so that the number 0.5 means
+        no weighting.
 """
 
 CALIBRATION_DOC = """
@@ -63,8 +64,10 @@ class FocalClassifierMixin:
             )
         if not isinstance(self.focal_alpha, (str, Mapping)):
             check_alpha(self.focal_alpha, "focal_alpha")
-        elif self.focal_alpha != "balanced" and isinstance(self.focal_alpha, str):
-            raise ValueError(f"focal_alpha must be 'balanced' if it is a string, got {self.focal_alpha!r}")
+        elif isinstance(self.focal_alpha, str) and self.focal_alpha not in ("balanced", "effective"):
+            raise ValueError(
+                f"focal_alpha must be 'balanced' or 'effective' if it is a string, got {self.focal_alpha!r}"
+            )
         check_calibration(self.calibration)
 
     def _build_loss(self, classes: Array, y: Array, sample_weight: Array | None, outer_weights: Array) -> FocalLoss:

@@ -15,6 +15,9 @@ from skfocal._kernels.arguments import check_alpha
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
+EFFECTIVE_BETA = 0.999
+"""Of ``focal_alpha="effective"``. Cui et al. 2019 chose from 0.9, 0.99, 0.999 and 0.9999, by data set."""
+
 
 def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
     """Classes in sorted order (K,), and each row's index into them (n,), intp."""
@@ -101,7 +104,9 @@ def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
     if alpha is None:
         return None
     n_classes = classes.shape[0]
-    if isinstance(alpha, str):
+    if isinstance(alpha, str) and alpha == "effective":
+        weights = effective_weights(totals)
+    elif isinstance(alpha, str):
         weights = np.divide(1.0, totals, out=np.ones(n_classes), where=totals > 0)
     elif isinstance(alpha, Mapping):
         weights = _weights_by_label(alpha, classes)
@@ -109,8 +114,8 @@ def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
         checked = check_alpha(alpha, "focal_alpha")
         if isinstance(checked, float) and n_classes != 2:
             raise ValueError(
-                f"focal_alpha must be None, 'balanced', a dict or one number > 0 per class for {n_classes} "
-                f"classes, got {alpha!r}: a single number is for two classes"
+                f"focal_alpha must be None, 'balanced', 'effective', a dict or one number > 0 per class for "
+                f"{n_classes} classes, got {alpha!r}: a single number is for two classes"
             )
         if isinstance(checked, tuple) and len(checked) != n_classes:
             raise ValueError(
@@ -119,6 +124,16 @@ def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
         weights = FocalLoss(0.0, checked).alpha_per_class(n_classes)
     result: Array | None = weights * (totals.sum() / (totals * weights).sum())
     return result
+
+
+def effective_weights(totals: Array, beta: float = EFFECTIVE_BETA) -> Array:
+    """``(1 - beta) / (1 - beta**n)`` of each class's total weight n, (K,); 1 for a class without, as for one row."""
+    if beta == 0.0:
+        return np.ones(totals.shape[0])
+    # 1 - beta**n as it is, without a subtraction of nearly equal numbers.
+    effective = np.expm1(totals * np.log(beta)) / (beta - 1.0)
+    weights: Array = np.divide(1.0, effective, out=np.ones(totals.shape[0]), where=totals > 0)
+    return weights
 
 
 def resolve_class_weight(

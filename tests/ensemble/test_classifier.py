@@ -275,7 +275,7 @@ def test_parameters_that_others_stand_for(name):
     [
         ({"focal_gamma": -1.0}, ValueError, "focal_gamma must be a number >= 0 or one per class, got -1.0"),
         ({"focal_gamma": "log_loss"}, TypeError, "focal_gamma must be a number >= 0 or one per class, got 'log_loss'"),
-        ({"focal_alpha": "equal"}, ValueError, "focal_alpha must be 'balanced' if it is a string, got 'equal'"),
+        ({"focal_alpha": "equal"}, ValueError, "focal_alpha must be 'balanced' or 'effective' if it is a string"),
         ({"max_step": 0.0}, ValueError, "max_step must be None or a number > 0, got 0.0"),
         ({"calibration": "sigmoid"}, ValueError, "calibration must be 'focus', 'full' or None, got 'sigmoid'"),
         ({"class_weight": {"fraud": 2.0}}, ValueError, "class_weight must be None, 'balanced' or a dict of labels"),
