@@ -65,7 +65,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         Most splits from the root of a tree to a leaf.
     min_samples_leaf : int, default=20
         Fewest rows of a leaf.
-    l2_regularization : float, default=0.0
+    l2_regularization : float, default=1.0
         Added to each leaf's sum of second derivatives.
     max_features : float, default=1.0
         Share of the features, drawn at random, that each split chooses from.
@@ -117,7 +117,8 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
     to sums of second derivatives, means what it means with log loss. ``train_score_`` and ``validation_score_`` are of
     the loss without the factor.
 
-    With ``focal_gamma=0, max_step=None`` it grows the very trees of ``HistGradientBoostingClassifier()``.
+    With ``focal_gamma=0, max_step=None, l2_regularization=0`` it grows the very trees of
+    ``HistGradientBoostingClassifier()``.
 
     `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
     probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
@@ -149,7 +150,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         max_leaf_nodes: int | None = 31,
         max_depth: int | None = None,
         min_samples_leaf: int = 20,
-        l2_regularization: float = 0.0,
+        l2_regularization: float = 1.0,
         max_features: float = 1.0,
         max_bins: int = 255,
         categorical_features: Any = "from_dtype",

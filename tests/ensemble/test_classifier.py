@@ -43,7 +43,9 @@ def test_gamma_zero_grows_the_trees_of_the_parent(problem, weighted, parameters)
         y = y > 0  # monotone scores are for two classes
         parameters = {"monotonic_cst": parameters["monotonic_cst"] + [0] * (X.shape[1] - 2)}
     parameters, weight = FEW | parameters, w if weighted else None
-    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, **parameters).fit(X, y, weight)
+    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, **{"l2_regularization": 0.0, **parameters}).fit(
+        X, y, weight
+    )
     parent = HistGradientBoostingClassifier(**parameters).fit(X, y, weight)
     assert_array_equal(ours.decision_function(X), parent.decision_function(X))
     assert_array_equal(ours.predict(X), parent.predict(X))
@@ -59,11 +61,13 @@ def test_alpha_at_gamma_zero_is_a_weight_of_the_rows(problem):
     X, y, w = problem
     X = X // (X.max(axis=0) / 50)  # few values: each has its bin, whatever the rows weigh
     alpha = np.array([3.0, 1.0, 0.5])[: y.max() + 1]
-    ours = FocalHistGradientBoostingClassifier(0.0, alpha, max_step=None, **FEW).fit(X, y, w)
+    ours = FocalHistGradientBoostingClassifier(0.0, alpha, max_step=None, l2_regularization=0.0, **FEW).fit(X, y, w)
     rows = (alpha * (w.sum() / (alpha[y] * w).sum()))[y] * w
     parent = HistGradientBoostingClassifier(**FEW).fit(X, y, rows)
     assert_allclose(ours.decision_function(X), parent.decision_function(X), rtol=1e-5, atol=1e-6)
-    off = FocalHistGradientBoostingClassifier(0.0, np.ones(y.max() + 1), max_step=None, **FEW).fit(X, y)
+    off = FocalHistGradientBoostingClassifier(
+        0.0, np.ones(y.max() + 1), max_step=None, l2_regularization=0.0, **FEW
+    ).fit(X, y)
     assert_array_equal(off.decision_function(X), HistGradientBoostingClassifier(**FEW).fit(X, y).decision_function(X))
 
 
@@ -200,7 +204,7 @@ def test_categories_of_data_frames(library, imbalanced):
     assert_array_equal(clf.is_categorical_, [False, True])
     assert clf.score(frame, y) > 0.9
     parent = HistGradientBoostingClassifier(**FEW).fit(frame, y)
-    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, **FEW).fit(frame, y)
+    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, l2_regularization=0.0, **FEW).fit(frame, y)
     assert_array_equal(ours.decision_function(frame), parent.decision_function(frame))
 
 
@@ -250,7 +254,7 @@ def test_signature_is_the_parents_with_the_focal_parameters_first():
     del parent["loss"]
     rest = {name: p.default for name, p in list(ours.items())[4:]}
     # A parameter that is missing here came with a new scikit-learn, and belongs into the constructor.
-    assert rest == {name: p.default for name, p in parent.items()}
+    assert rest == {**{name: p.default for name, p in parent.items()}, "l2_regularization": 1.0}
     assert set(FocalHistGradientBoostingClassifier().get_params()) == set(ours)
     assert inspect.signature(FocalHistGradientBoostingClassifier.fit).parameters.keys() >= (
         inspect.signature(HistGradientBoostingClassifier.fit).parameters.keys()
@@ -316,7 +320,9 @@ def test_a_class_without_weight_keeps_its_place(n_classes, parameters, imbalance
     y = three_classes(X, y) if n_classes == 3 else y
     weight = np.where(y == n_classes - 1, 0.0, 1.0)
     parent = HistGradientBoostingClassifier(**FEW, **parameters).fit(X, y, weight)
-    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, **FEW, **parameters).fit(X, y, weight)
+    ours = FocalHistGradientBoostingClassifier(
+        0.0, max_step=None, **{"l2_regularization": 0.0, **FEW, **parameters}
+    ).fit(X, y, weight)
     assert_array_equal(ours.decision_function(X), parent.decision_function(X))
     for gamma, alpha in ((0.0, "balanced"), (0.5, None), (2.0, "balanced"), (2.0, None)):
         clf = FocalHistGradientBoostingClassifier(gamma, alpha, **FEW, **parameters).fit(X, y, weight)

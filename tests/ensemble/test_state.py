@@ -46,7 +46,7 @@ def test_a_continued_fit_is_the_long_one(parameters, problem):
 
 def test_a_continued_fit_at_gamma_zero_is_the_parents(problem):
     X, y, w = problem
-    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, **WARM, max_features=0.5)
+    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, l2_regularization=0.0, **WARM, max_features=0.5)
     parent = HistGradientBoostingClassifier(**WARM, max_features=0.5)
     for rounds in (4, 7):
         ours.set_params(max_iter=rounds).fit(X, y, w)
@@ -56,7 +56,7 @@ def test_a_continued_fit_at_gamma_zero_is_the_parents(problem):
 
 def test_a_continued_fit_may_change_gamma(problem):
     X, y, _ = problem
-    clf = FocalHistGradientBoostingClassifier(0.0, max_step=None, **WARM).fit(X, y)
+    clf = FocalHistGradientBoostingClassifier(0.0, max_step=None, l2_regularization=0.0, **WARM).fit(X, y)
     first = clf.decision_function(X)
     clf.set_params(focal_gamma=2.0, max_iter=8).fit(X, y)
     assert clf.focal_loss_.gamma == 2.0
