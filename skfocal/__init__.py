@@ -9,6 +9,7 @@ from skfocal.loss import FocalLoss
 if TYPE_CHECKING:
     from skfocal._common.effective import effective_number_weights as effective_number_weights
     from skfocal._common.versions import show_versions as show_versions
+    from skfocal.calibration import FocalTemperatureScaling as FocalTemperatureScaling
     from skfocal.ensemble import FocalHistGradientBoostingClassifier as FocalHistGradientBoostingClassifier
     from skfocal.lightgbm import FocalLGBMClassifier as FocalLGBMClassifier
     from skfocal.linear_model import FocalLogisticRegression as FocalLogisticRegression
@@ -22,6 +23,7 @@ __all__ = [
     "FocalHistGradientBoostingClassifier",
     "FocalLogisticRegression",
     "FocalLoss",
+    "FocalTemperatureScaling",
     "__version__",
     "effective_number_weights",
     "focal_loss",
@@ -34,6 +36,7 @@ _LAZY = {
     "FocalHistGradientBoostingClassifier": ("skfocal.ensemble", "sklearn"),
     "FocalLGBMClassifier": ("skfocal.lightgbm", "lightgbm"),
     "FocalLogisticRegression": ("skfocal.linear_model", "sklearn"),
+    "FocalTemperatureScaling": ("skfocal.calibration", "sklearn"),
     "FocalXGBClassifier": ("skfocal.xgboost", "xgboost"),
     "effective_number_weights": ("skfocal._common.effective", "sklearn"),
     "focal_loss": ("skfocal.metrics", "sklearn"),

@@ -14,6 +14,7 @@ MODULES = {
     "skfocal._common.effective": None,
     "skfocal.metrics": None,
     "skfocal.linear_model": None,
+    "skfocal.calibration": None,
     "skfocal.ensemble": None,
     "skfocal.inspection": "matplotlib",
     "skfocal.lightgbm": "lightgbm",

@@ -31,6 +31,7 @@ ROOMS = {
     "metrics": (SHARED, set(CORE)),
     "inspection": (SHARED | {"metrics"}, {*CORE, "matplotlib"}),
     "linear_model": (SHARED | {"metrics"}, set(CORE)),
+    "calibration": (SHARED, set(CORE)),
     "ensemble": (SHARED | {"metrics"}, set(CORE)),
     "lightgbm": (SHARED | {"metrics"}, {*CORE, "lightgbm"}),
     "xgboost": (SHARED | {"metrics"}, {*CORE, "xgboost"}),
