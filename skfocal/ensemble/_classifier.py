@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
-from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
+from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, DEFAULT_GAMMA, FITTED_DOC
+from skfocal._common.classifier import FocalClassifierMixin
 from skfocal._common.labels import index_labels, resolve_class_weight
-from skfocal._common.objective import MAX_STEP_DOC
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.validation import check_max_step
 from skfocal._kernels.arguments import check_sample_weight
@@ -47,12 +47,14 @@ def _without_replaced(init: Callable[..., None]) -> Callable[..., None]:
 class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss):
     __doc__ = f"""scikit-learn's gradient boosting of histograms, trained with the focal loss.
 
-    A ``HistGradientBoostingClassifier``: its parameters, methods and attributes work as there. It differs in the loss,
-    starts at the loss's optimal constant, and gives probabilities that focusing has not distorted. It needs no library
-    but scikit-learn.
+    A ``HistGradientBoostingClassifier``: its parameters, methods and attributes work as there. It needs no library but
+    scikit-learn.
+
+    The classifier is trained with the focal loss. It starts at the constant score of least focal loss and returns
+    probabilities that focusing has not distorted.
 
     Parameters
-    ----------{PARAMETERS_DOC}{MAX_STEP_DOC}{CALIBRATION_DOC}
+    ----------{BOOSTER_PARAMETERS_DOC}
     learning_rate : float, default=0.1
         Factor of each tree's leaves.
     max_iter : int, default=100
@@ -79,8 +81,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
     warm_start : bool, default=False
         Whether ``fit`` adds rounds to the model that is there, on the same data.
     early_stopping : "auto" or bool, default="auto"
-        Whether to stop once the score of held-out rows gets no better; "auto": with more than 10,000 rows, or if
-        ``X_val`` is given.
+        Whether to stop once the score of held-out rows gets no better; "auto": with more than 10,000 rows.
     scoring : str, callable or None, default="loss"
         What early stopping goes by. "loss" is minus the focal loss that is trained. Names of scikit-learn's scorers
         that take probabilities are computed on what ``predict_proba`` gives. None is accuracy.
@@ -100,10 +101,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Labels in sorted order.
-    focal_loss_ : FocalLoss
-        The loss that was minimized, ``focal_alpha`` resolved to one weight per class.
+    {FITTED_DOC.strip()}
     class_weights_ : ndarray of shape (n_classes,)
         ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
     do_early_stopping_, n_iter_, n_trees_per_iteration_, train_score_, validation_score_, is_categorical_
@@ -115,10 +113,14 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
 
     Notes
     -----
-    The loss is trained with `skfocal.FocalLoss.log_loss_scale` as its factor, so that regularization acts as with log
-    loss. ``train_score_`` and ``validation_score_`` are of the loss without the factor.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``l2_regularization``, which is added
+    to sums of second derivatives, means what it means with log loss. ``train_score_`` and ``validation_score_`` are of
+    the loss without the factor.
 
-    With ``focal_gamma=0`` and ``max_step=None`` it grows the trees of ``HistGradientBoostingClassifier``.
+    With ``focal_gamma=0, max_step=None`` it grows the very trees of ``HistGradientBoostingClassifier()``.
+
+    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
+    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
 
     ``loss`` is no parameter: to give it is an error that says what to use.
 
@@ -127,7 +129,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skfocal.ensemble import FocalHistGradientBoostingClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> clf = FocalHistGradientBoostingClassifier(focal_gamma=2.0, max_iter=20).fit(X, y)
+    >>> clf = FocalHistGradientBoostingClassifier(focal_gamma=0.5, max_iter=20).fit(X, y)
     >>> float(clf.score(X, y)) > 0.95
     True
     """
@@ -137,7 +139,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
     @_without_replaced
     def __init__(
         self,
-        focal_gamma: Any = 2.0,
+        focal_gamma: Any = DEFAULT_GAMMA,
         focal_alpha: Any = None,
         *,
         max_step: float | None = 4.0,

@@ -18,6 +18,7 @@ from skfocal._common.state import learning, undisturbed
 from skfocal._kernels.blocks import Array
 from skfocal.lightgbm._bins import PARAMETER as BINS_PARAMETER, without_path
 from skfocal.lightgbm._evaluation import as_arguments, eval_pairs, metrics_of, starts_of
+from skfocal.lightgbm._model_file import from_booster, load_model, save_model, with_state_of
 from skfocal.lightgbm._parameters import METRIC_ALIASES, check_columns, check_parameters
 from skfocal.lightgbm._start import bake, callbacks_of_start, constant_scores, starts_at_optimum
 from skfocal.lightgbm._training import Training, check_continuation
@@ -210,18 +211,21 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
                     callbacks=[*(callbacks or ()), *callbacks_of_start(params)],
                     init_model=init_model,
                 )
-            model._finish(training, baked=starts_here)
             model._names_in = _column_names(X, feature_name)
+            model._finish(training, baked=starts_here)
         return self
 
     def _set_loss(self, rows: Rows) -> None:
         """What the loss is of, under the names that the parent's own methods look for."""
         self.focal_loss_ = self._build_loss(rows.classes, rows.indices, rows.weight, rows.outer_weights)
-        self._classes, self._n_classes = rows.classes, rows.classes.shape[0]
-        self._class_map = {label: k for k, label in enumerate(rows.classes.tolist())}
-        self._le = LabelEncoder()
-        self._le.classes_ = rows.classes
+        self._set_labels(rows.classes)
         self._class_weight = None if self.class_weight is None else dict(enumerate(rows.outer_weights.tolist()))
+
+    def _set_labels(self, classes: Array) -> None:
+        self._classes, self._n_classes = classes, classes.shape[0]
+        self._class_map = {label: k for k, label in enumerate(classes.tolist())}
+        self._le = LabelEncoder()
+        self._le.classes_ = classes
 
     def _fit_parent(self, X: Any, y: Array, training: Training, **keywords: Any) -> None:
         """``LGBMModel.fit``: that of ``LGBMClassifier`` encodes labels, which are encoded already."""
@@ -233,13 +237,18 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
             del self._training
 
     def _finish(self, training: Training, *, baked: bool) -> None:
-        """Make the booster what a file of it should be: with the start, without the path of the bins."""
-        if baked or training.bins_file is not None:
-            model = self._Booster.model_to_string(num_iteration=-1)
-            model = without_path(model) if training.bins_file is not None else model
-            self._Booster.model_from_string(bake(model, np.atleast_1d(training.start) if baked else None))
-            self._Booster.params.pop(BINS_PARAMETER, None)
+        """Make the booster what a file of it should be: with start and labels, without the path of the bins."""
         self.intercept_ = training.start if baked else 0.0 * training.start
+        model = self._Booster.model_to_string(num_iteration=-1)
+        model = without_path(model) if training.bins_file is not None else model
+        model = bake(model, np.atleast_1d(training.start) if baked else None)
+        self._Booster.model_from_string(with_state_of(self, model))
+        if training.bins_file is not None:
+            self._Booster.params.pop(BINS_PARAMETER, None)
+
+    save_model = save_model
+    load_model = load_model
+    from_booster = classmethod(from_booster)
 
     @property
     def feature_names_in_(self) -> Array:

@@ -196,8 +196,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         start = self._start(constant, X.shape[1])
         callback = _Printer(self.solver) if self.verbose else None
         end, n_iter = minimize(objective, objective.pack(*start), self.solver, self.max_iter, self.tol, callback)
-        if end.size > self.tol:
-            self._warn(end.size, n_iter)
+        if not end.optimality <= self.tol:
+            self._warn(end.optimality, n_iter)
         coef, intercept = objective.unpack(end.x)
         self.classes_, self.focal_loss_ = classes, loss
         self.coef_ = coef.astype(X.dtype, copy=False)

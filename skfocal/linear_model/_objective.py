@@ -79,6 +79,7 @@ class LinearObjective:
         scale = np.sqrt(curvature * variance + self.l2)
         self.scale = np.where(scale > 0, scale, 1.0)
         self.intercept_scale: Any = np.sqrt(curvature)
+        self._first_intercept_scale = self.intercept_scale
         self.basis: tuple[Array, Array] | None = None
         self._last: tuple[Array, float, Array] | None = None
         self.l1 = (
@@ -131,6 +132,14 @@ class LinearObjective:
         self.basis = root[:, :, np.newaxis] * vectors.transpose(0, 2, 1), vectors / root[:, np.newaxis, :]
         self._last = None
         return self._unknowns(coef, shifted)
+
+    def unwhitened(self, gradient: Array) -> Array:
+        """The gradient by the unknowns as they were before `whiten_at`."""
+        if self.basis is None:
+            return gradient
+        by_x = gradient.reshape(self.n_scores, -1)
+        by_v = _by_class(self.basis[0].transpose(0, 2, 1), by_x[:, : self.n_features])
+        return self._join(by_v, by_x[:, -1] * (self.intercept_scale / self._first_intercept_scale))
 
     # Between the estimator's unknowns and the solver's
 

@@ -5,7 +5,7 @@ Here the gradient decides: `minimize` goes on, with fresh memory and by Newton's
 nothing gets any closer.
 
 L1 is by orthants: where no coefficient changes its sign the penalty is linear, so L-BFGS-B has a smooth function and a
-bound for each coefficient. A round ends at the optimum of its orthant; the next has the signs that lead down from there.
+bound for each coefficient. A round ends at the optimum of its orthant; the next has the signs that lead on from there.
 Splitting coefficients into a positive and a negative part needs no rounds, but twice the unknowns and a curvature that
 does not see their common part; on ill-conditioned columns L-BFGS-B gets stuck there.
 """
@@ -55,43 +55,44 @@ Callback = Callable[[optimize.OptimizeResult], None]
 
 @dataclass(frozen=True)
 class Point:
-    """Unknowns, F there, the gradient of its smooth part, and that of F: with L1 the shortest of its subgradients."""
+    """Unknowns, F there, the gradient of its smooth part, and that of F: with L1 the shortest of its subgradients.
+
+    ``optimality`` is the gradient's largest entry by the scaled unknowns, 0 at an optimum, and ``size`` by these or the
+    whitened ones, whichever is larger: directions in which F hardly changes are large only there.
+    """
 
     x: Array
     value: float
     smooth: Array
     gradient: Array
-
-    @property
-    def size(self) -> float:
-        """Largest entry of F's gradient: 0 at an optimum."""
-        return float(np.abs(self.gradient).max())
+    optimality: float
+    size: float
 
 
 def point_at(objective: LinearObjective, x: Array) -> Point:
     """F and its gradient at x."""
-    value, smooth = objective(x)
-    return _point(objective, x, value, smooth)
+    return _point(objective, x, *objective(x))
 
 
 def _point(objective: LinearObjective, x: Array, value: float, smooth: Array) -> Point:
-    l1 = objective.l1
-    if l1 is None:
-        return Point(x, value, smooth, smooth)
-    at_zero = np.sign(smooth) * np.maximum(np.abs(smooth) - l1, 0.0)
-    return Point(x, value + float(l1 @ np.abs(x)), smooth, np.where(x == 0, at_zero, smooth + l1 * np.sign(x)))
+    l1, gradient = objective.l1, smooth
+    if l1 is not None:
+        at_zero = np.sign(smooth) * np.maximum(np.abs(smooth) - l1, 0.0)
+        value, gradient = value + float(l1 @ np.abs(x)), np.where(x == 0, at_zero, smooth + l1 * np.sign(x))
+    optimality = float(np.abs(objective.unwhitened(gradient)).max())
+    return Point(x, value, smooth, gradient, optimality, max(optimality, float(np.abs(gradient).max())))
 
 
 def minimize(
     objective: LinearObjective, x: Array, solver: str, max_iter: int, tol: float, callback: Callback | None = None
 ) -> tuple[Point, int]:
-    """The optimum that is reached from x, and the number of iterations; above ``tol`` where no optimum was reached."""
+    """Where the descent from x ends, with an optimality above ``tol`` if it got no further, and the iterations."""
     whitens = solver != "trust-exact" and objective.can_be_whitened
     if whitens and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
         x = objective.whiten_at(x)
     here, n_iter, stalled = point_at(objective, x), 0, 0
     best = here.size
-    while here.size > tol and n_iter < max_iter and stalled < STALLED:
+    while not here.size <= tol and n_iter < max_iter and stalled < STALLED:
         before, most = here, max_iter - n_iter
         if solver == "lbfgs":
             if whitens:
@@ -125,7 +126,7 @@ def _lbfgs(
     if l1 is None:
         with scipy_on_one_thread():
             result = optimize.minimize(objective, here.x, **keywords)
-        return Point(result.x, float(result.fun), result.jac, result.jac), int(result.nit)
+        return _point(objective, result.x, float(result.fun), result.jac), int(result.nit)
     sign = np.where(here.x == 0, -np.sign(here.smooth), np.sign(here.x))
     slope = l1 * sign
     low, high = np.where(slope < 0, -np.inf, 0.0), np.where(slope > 0, np.inf, 0.0)
@@ -159,7 +160,7 @@ def _trust_region(
             callback=callback,
             **keywords,
         )
-    return Point(result.x, float(result.fun), result.jac, result.jac), int(result.nit)
+    return _point(objective, result.x, float(result.fun), result.jac), int(result.nit)
 
 
 def _newton(
@@ -176,8 +177,8 @@ def _newton(
             return here, step
         free = np.ones(here.x.shape, bool) if l1 is None else (here.x != 0) | (l1 == 0)
         slope = np.where(free, here.gradient, 0.0)
-        if np.abs(slope).max() <= tol:
-            return here, step
+        if l1 is not None and np.abs(slope).max() <= tol:
+            return here, step  # what is left is for other coefficients to do
         move = _newton_direction(objective, here.x, slope, free)
         x, is_cut = here.x + move, False
         if l1 is not None:

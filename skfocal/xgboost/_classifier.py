@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,17 @@ from skfocal._common.rows import Rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
-from skfocal.loss import FocalLoss
 from skfocal.xgboost._bins import bin_weights
 from skfocal.xgboost._evaluation import as_pairs
+from skfocal.xgboost._model_file import (
+    from_booster,
+    load,
+    put_state,
+    put_state_if_it_can_be_told,
+    state_in_training,
+)
 from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
 from skfocal.xgboost._training import Training, check_continuation, with_known_info
-
-MODEL_ATTRIBUTE = "skfocal"
-"""Booster attribute under which ``save_model`` keeps what the booster does not know: labels and the loss."""
 
 
 class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
@@ -239,6 +241,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
                 X_checked,
                 rows.indices,
                 Training(model, rows, is_continued=xgb_model is not None),
+                state_in_training(model, rows.classes),
                 base_margin=base_margin,
                 eval_set=as_pairs(sets, X_checked),
                 verbose=verbose,
@@ -248,14 +251,15 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
                 feature_weights=feature_weights,
             )
             model._classes = rows.classes
+            put_state_if_it_can_be_told(model)
         return self
 
-    def _fit_parent(self, X: Any, y: Array, training: Training, **keywords: Any) -> None:
+    def _fit_parent(self, X: Any, y: Array, training: Training, state: Any, **keywords: Any) -> None:
         """The parent's ``fit``, on a copy whose parameters are ours to change."""
         self.__dict__.pop("_classes", None)  # to the parent labels are indices
         self._training = training
         self.objective, self.eval_metric = training.objective, None
-        self.callbacks = [training.metrics.in_order, *(self.callbacks or [])]
+        self.callbacks = [state, training.metrics.in_order, *(self.callbacks or [])]
         super().fit(X, y, sample_weight=training.weight, **keywords)
         del self._training
 
@@ -370,58 +374,48 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         )
 
     def save_model(self, fname: Any) -> None:
-        """Save the booster, and with it the labels and the loss, to a file.
+        """Save the model as XGBoost's file, with labels, loss, ``calibration`` and ``missing`` in it.
 
-        Plain XGBoost opens the file too, but its probabilities are the bare sigmoid or softmax of the scores.
+        ``xgboost.Booster`` reads the file, too. Ask it for ``output_margin=True``, of which `skfocal.FocalLoss` makes
+        probabilities: what it calls probabilities are the bare sigmoid or softmax, for XGBoost knows of no focal loss.
 
         Parameters
         ----------
         fname : str or PathLike
             Ends in ``.json`` or ``.ubj``.
-        """
-        check_is_fitted(self)
-        about = {
-            "classes": self.classes_.tolist(),
-            "dtype": self.classes_.dtype.str,
-            "gamma": self.focal_loss_.gamma,
-            "alpha": self.focal_loss_.alpha,
-            "class_weights": self.class_weights_.tolist(),
-            "calibration": self.calibration,
-        }
-        booster = self.get_booster()
-        booster.set_attr(**{MODEL_ATTRIBUTE: json.dumps(about)})
-        try:
-            super().save_model(fname)
-        finally:
-            booster.set_attr(**{MODEL_ATTRIBUTE: None})  # a plain model that goes on from this one is no focal model
-
-    def load_model(self, fname: Any) -> None:
-        """Load what ``save_model`` saved.
-
-        Parameters
-        ----------
-        fname : str or PathLike
 
         Raises
         ------
         ValueError
-            If the file was not saved by a FocalXGBClassifier.
+            If the labels are objects other than texts.
+        """
+        check_is_fitted(self)
+        put_state(self)
+        super().save_model(fname)
+
+    def load_model(self, fname: Any) -> None:
+        """Load what `save_model` saved; of the parameters, ``calibration`` and ``missing`` become those of the file.
+
+        Parameters
+        ----------
+        fname : str, PathLike or bytearray
+            Or what ``xgboost.callback.TrainingCheckPoint`` or the booster's ``save_raw`` made of such a model.
+
+        Raises
+        ------
+        ValueError
+            If the file was not saved by a FocalXGBClassifier, or its booster was trained further without one. The
+            estimator stays what it was.
         """
         with learning(self) as model:
             # Without a booster of its own the copy gets a new one; the parent would load into the one that is there.
             for name in ("_Booster", "_classes", "_n_features_in", "_feature_names_in"):
                 model.__dict__.pop(name, None)
-            model._load_parent(fname)
-            about = model.get_booster().attr(MODEL_ATTRIBUTE)
-            if about is None:
-                named = f"{type(fname).__name__} of {len(fname)} bytes" if isinstance(fname, bytearray) else repr(fname)
-                raise ValueError(f"fname must be a model saved by FocalXGBClassifier.save_model, got {named}")
-            known = json.loads(about)
-            model._classes = np.array(known["classes"], dtype=None if known["dtype"] == "|O" else known["dtype"])
-            model.focal_loss_ = FocalLoss(known["gamma"], known["alpha"])
-            model.class_weights_ = np.array(known["class_weights"])
-            model.get_booster().set_attr(**{MODEL_ATTRIBUTE: None})
-        self.calibration = known["calibration"]
+            state = load(model, fname, model._load_parent)
+        self.calibration = state.calibration
+        self.missing = float(state.more["missing"])
 
     def _load_parent(self, fname: Any) -> None:
         super().load_model(fname)
+
+    from_booster = classmethod(from_booster)

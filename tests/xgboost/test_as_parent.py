@@ -245,14 +245,13 @@ def test_the_objective_is_the_name_of_the_link(problem):
     assert clf.get_params() == before
 
 
-def test_what_is_saved_with_a_model_does_not_stay_on_it(imbalanced, tmp_path):
+def test_a_plain_model_that_goes_on_from_a_focal_one_does_not_pass_for_one(imbalanced, tmp_path):
     X, y = imbalanced
     clf = FocalXGBClassifier(**FAST).fit(X, y)
     clf.save_model(tmp_path / "focal.json")
-    assert clf.get_booster().attributes() == {}
     more = xgb.XGBClassifier(**FAST).fit(X, y, xgb_model=clf.get_booster())
     more.save_model(tmp_path / "plain.json")
-    with pytest.raises(ValueError, match="fname must be a model saved by FocalXGBClassifier"):
+    with pytest.raises(ValueError, match=r"fname must be a model saved by FocalXGBClassifier"):
         FocalXGBClassifier().load_model(tmp_path / "plain.json")
 
 
@@ -263,10 +262,11 @@ def test_a_refused_load_leaves_the_estimator_as_it_was(imbalanced, tmp_path):
     expected, before = clf.predict_proba(X), vars(clf).copy()
     plain = xgb.XGBClassifier(**FAST).fit(X[:, :3], y)
     plain.save_model(tmp_path / "plain.json")
-    for name, error in (("missing.json", xgb.core.XGBoostError), ("plain.json", ValueError)):
-        with pytest.raises(error):
+    for name in ("missing.json", "plain.json"):
+        with pytest.raises(ValueError, match=r"fname must be a model saved by FocalXGBClassifier") as raised:
             clf.load_model(tmp_path / name)
-    with pytest.raises(ValueError, match=r"fname must be a model saved by .* bytearray of") as raised:
+        assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match=r"fname must be a model saved by .* bytearray") as raised:
         clf.load_model(plain.get_booster().save_raw())
     assert len(str(raised.value)) < 200
     assert vars(clf) == before

@@ -1,0 +1,197 @@
+"""XGBoost's model file with what it does not know of a focal model. May import ``_common``, this folder, XGBoost.
+
+The state is an attribute of the booster, set before its first round: whatever is written of the booster has it, the
+files of ``xgboost.callback.TrainingCheckPoint`` and ``save_raw`` as well. Whoever trains the booster further copies its
+attributes, too. So a second attribute says how many rounds the state is of and, once training is over, what the trees
+give for a row of missing values.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import ArrayLike
+
+from skfocal._common.saved_state import SavedState, state_from_text, state_of, state_of_others
+from skfocal._kernels.blocks import Array
+
+STATE, TREES = "skfocal", "skfocal_trees"
+
+
+def state_in_training(classifier: Any, classes: Array) -> StateInModel:
+    """Callback that gives the booster the state of the classifier that it is trained for, if its labels can be told."""
+    try:
+        return StateInModel(_state(classifier, classes).to_text())
+    except ValueError:  # such labels can be fitted, not saved
+        return StateInModel(None)
+
+
+class StateInModel(xgb.callback.TrainingCallback):
+    """Gives the booster its attributes. Goes before callbacks that write files."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def before_training(self, model: Any) -> Any:
+        # A model that training goes on from may have attributes of its own.
+        model.set_attr(**{STATE: self.text, TREES: None})
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        if self.text is not None:
+            model.set_attr(**{TREES: json.dumps({"rounds": model.num_boosted_rounds()})})
+        return False
+
+
+def _state(classifier: Any, classes: Array) -> SavedState:
+    return state_of(classifier, classes, missing=repr(float(classifier.missing)))  # JSON has no NaN
+
+
+def put_state(classifier: Any) -> None:
+    """Give the trained booster the state as it is now.
+
+    Raises
+    ------
+    ValueError
+        If a label can't be told from its text.
+    """
+    booster = classifier.get_booster()
+    text = _state(classifier, classifier.classes_).to_text()
+    trees = {"rounds": booster.num_boosted_rounds(), "missing_row": _of_missing_row(booster).tolist()}
+    booster.set_attr(**{STATE: text, TREES: json.dumps(trees)})
+
+
+def put_state_if_it_can_be_told(classifier: Any) -> None:
+    """`put_state`, or no state: labels that can't be saved can be fitted."""
+    try:
+        put_state(classifier)
+    except ValueError:
+        classifier.get_booster().set_attr(**{STATE: None, TREES: None})
+
+
+def _of_missing_row(booster: xgb.Booster) -> Array:
+    """Scores of a row of missing values, (1,) or (n_classes,)."""
+    row = xgb.DMatrix(
+        np.full((1, booster.num_features()), np.nan, np.float32),
+        feature_names=booster.feature_names,
+        feature_types=booster.feature_types,
+    )
+    scores: Array = booster.predict(row, output_margin=True).ravel()
+    return scores
+
+
+def load(classifier: Any, fname: Any, load_parent: Callable[[Any], None]) -> SavedState:
+    """Read the file into the classifier, which is a copy of the user's and has no booster."""
+    if not isinstance(fname, (str, os.PathLike, bytearray)):
+        raise TypeError(f"fname must be a path, or a bytearray as of save_raw, got {type(fname).__name__}")
+    shown = f"a bytearray of {len(fname)} bytes" if isinstance(fname, bytearray) else repr(os.fspath(fname))
+    legal = f"fname must be a model saved by FocalXGBClassifier.save_model, got {shown}"
+    try:
+        load_parent(fname)
+    except (xgb.core.XGBoostError, TypeError, ValueError) as error:
+        # Without the rest, and not as its cause: XGBoost's messages have the calls in C++ that led there, and of a file
+        # that ends too soon bytes that are no text, which is a ValueError.
+        first = str(error).partition("\n")[0]
+        raise ValueError(f"{legal}, which XGBoost can't read: {first[:200]}") from None
+    booster = classifier.get_booster()
+    text = booster.attr(STATE)
+    if text is None:
+        raise ValueError(f"{legal}, which XGBoost trained alone: see from_booster")
+    if not _has_the_trees_it_says(booster):
+        raise ValueError(f"{legal}, whose trees are no longer those that it trained: see from_booster")
+    try:
+        state = state_from_text(text, more=("missing",))
+        give(classifier, state)
+    except ValueError as error:
+        raise ValueError(f"{legal}: {error}") from error
+    return state
+
+
+def _has_the_trees_it_says(booster: xgb.Booster) -> bool:
+    try:
+        known = json.loads(booster.attr(TREES) or "{}")
+    except ValueError:
+        return False
+    if known.get("rounds") != booster.num_boosted_rounds():
+        return False
+    # XGBoost sums in float32, in an order of its own.
+    return "missing_row" not in known or np.allclose(known["missing_row"], _of_missing_row(booster), 1e-5, 1e-5)
+
+
+def give(classifier: Any, state: SavedState) -> None:
+    """Make the classifier, whose booster is there, one that has been fitted to what the booster was."""
+    n_classes = _n_classes(classifier.get_booster())
+    if state.classes.shape[0] != n_classes:
+        raise ValueError(f"booster must have {state.classes.shape[0]} classes, got {n_classes}")
+    state.give_to(classifier)
+    classifier._classes, classifier.n_classes_ = state.classes, n_classes
+
+
+def _n_classes(booster: xgb.Booster) -> int:
+    learner = json.loads(booster.save_config())["learner"]
+    if (kind := learner["gradient_booster"]["name"]) == "gblinear":
+        raise ValueError(f"booster must be of trees, got one of {kind}")
+    return max(2, int(learner["learner_model_param"]["num_class"]))
+
+
+def from_booster(
+    cls: type[Any],
+    /,
+    booster: xgb.Booster,
+    *,
+    gamma: Any,
+    alpha: Any = None,
+    classes: ArrayLike | None = None,
+    calibration: Any = "focus",
+    **params: Any,
+) -> Any:
+    """Make a classifier of a booster that ``xgboost.train`` trained with a `FocalObjective`.
+
+    Parameters
+    ----------
+    booster : xgboost.Booster
+        Is left as it is. Its start is its ``base_score``; scores that training began at as ``base_margin`` are no part
+        of it and have to be given to ``predict_proba``, too.
+    gamma, alpha
+        Those of the objective.
+    classes : array-like of shape (n_classes,), default=None
+        Labels of the indices 0, 1, ... that the booster was trained on. None: these indices.
+    calibration : {"focus", "full"} or None, default="focus"
+    **params
+        Other parameters of the classifier: ``missing`` for its predictions, the others for its next ``fit``.
+
+    Returns
+    -------
+    FocalXGBClassifier
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described here, or the booster has another number of classes.
+
+    Examples
+    --------
+    >>> import xgboost as xgb
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skfocal.xgboost import FocalObjective, FocalXGBClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> objective = FocalObjective(gamma=2.0)
+    >>> params = {"objective": "binary:logistic", "base_score": objective.base_score(y)}
+    >>> booster = xgb.train(params, xgb.DMatrix(X, y), 20, obj=objective)
+    >>> clf = FocalXGBClassifier.from_booster(booster, gamma=2.0, classes=["malignant", "benign"])
+    >>> str(clf.predict(X[:1])[0])
+    'malignant'
+    """
+    if not isinstance(booster, xgb.Booster):
+        raise TypeError(f"booster must be an xgboost.Booster, got {type(booster).__name__}")
+    classifier = cls(gamma, alpha, calibration=calibration, **params)
+    classifier._check_parameters()
+    classifier._Booster = booster.copy()
+    give(classifier, state_of_others(classes, _n_classes(booster), gamma, alpha, calibration))
+    put_state_if_it_can_be_told(classifier)
+    return classifier
