@@ -321,8 +321,8 @@ def undone(part, family, gamma):
     left = both.log_loss_balanced / both.log_loss
     of_sets = f"of {len(both)}"
     return (
-        f'- {family}, gamma {gamma}, log loss over that of `calibration="focus"` without alpha: bare sigmoid or softmax '
-        f"{geometric(bare)}, higher on {(bare > 1 + 1e-9).sum()} {of_sets}; "
+        f'- {family}, gamma {gamma}, log loss over that of `calibration="focus"` without alpha: bare sigmoid or '
+        f"softmax {geometric(bare)}, higher on {(bare > 1 + 1e-9).sum()} {of_sets}; "
         f'`focal_alpha="balanced"` left in {geometric(left)}, '
         f'undone by `calibration="full"` {geometric(full)}, higher on {(full > 1).sum()} {of_sets}.'
     )
