@@ -1,0 +1,8 @@
+"""Models for other programs: ONNX, and the parents' own classes. What a function needs, it says when it is called."""
+
+from skfocal._common.public import is_public_in
+from skfocal.export._onnx import to_onnx
+
+__all__ = ["to_onnx"]
+
+is_public_in(__name__, to_onnx)
