@@ -1,4 +1,4 @@
-"""What focal loss does on real, imbalanced tables, beside the same models with log loss.
+"""What focal loss does on real, imbalanced tables, beside the same libraries with log loss and their usual cures.
 
     python benchmarks/quality.py [--data DIR]... [--models TEXT ...] [--out FILE]
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import quality_models
 import quality_report
 from joblib import Parallel, delayed
-from quality_folds import COLUMNS, KEY, load, run, splits
+from quality_folds import COLUMNS, FOLDS, KEY, Task, load, run
 from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
@@ -32,52 +32,73 @@ def read(path):
         return list(reader)
 
 
+def named(texts):
+    """The models whose names these are, or contain."""
+    known = list(quality_models.MODELS)
+    exact = set(texts) & set(known)
+    return [name for name in known if name in exact or any(t in name for t in texts if t not in exact)]
+
+
+def tasks_of(options, paths, models):
+    """What there is to run, what decides most first: a run that is stopped has told most."""
+    limits = options.max_rows, options.max_cells
+    done = {tuple(line[name] for name in KEY) for line in read(options.out)}
+    tasks = [
+        Task(path, model, trees, noise, repeat, fold, limits)
+        for repeat in range(options.repeats)
+        for fold in range(options.folds)
+        for tier in sorted(set(options.tiers))
+        for trees in options.trees
+        for noise in options.noise
+        for path in paths
+        for model in models
+        if quality_models.MODELS[model].tier == tier
+        and not (quality_models.MODELS[model].two_classes_only and load(path, *limits)[1].max() > 1)
+    ]
+    return [task for task in tasks if task.key not in done]
+
+
 def main(arguments=None):
     """Run what is missing, then report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", type=Path, help="a folder of .npz files; may be given repeatedly")
+    parser.add_argument("--sets", nargs="+", default=[""], help="only data sets whose names contain one of these")
     parser.add_argument("--models", nargs="+", default=[""], help="only these, or those whose names contain these")
+    parser.add_argument("--tiers", nargs="+", type=int, default=[1, 2, 3, 4], help="only models of these tiers")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "quality.csv")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--folds", type=int, default=FOLDS, help="the first so many folds of each repeat")
+    parser.add_argument("--trees", nargs="+", type=int, default=[100], help="trees of the boosters")
+    parser.add_argument("--noise", nargs="+", type=float, default=[0.0], help="shares of training labels to flip")
     parser.add_argument("--max-rows", type=int, default=100_000)
-    parser.add_argument("--max-cells", type=int, default=400_000, help="rows times columns of a data set at most")
+    parser.add_argument("--max-cells", type=int, default=150_000, help="rows times columns of a data set at most")
     parser.add_argument("--jobs", type=int, default=-1, help="processes; each model has one thread")
     parser.add_argument("--report-only", action="store_true", help="run nothing, report what is in the file")
     options = parser.parse_args(arguments)
     if options.report_only:
         print(quality_report.write(options.out))
         return
+    if not 1 <= options.folds <= FOLDS:
+        parser.error(f"--folds must be 1 to {FOLDS}, got {options.folds}")
     if options.data:
         paths = sorted(path for folder in options.data for path in folder.glob("*.npz"))
-        if not paths:
-            parser.error(f"--data must name folders with .npz files, got {[str(d) for d in options.data]}")
     else:
         paths = sorted((HERE.parent / "examples" / "data").glob("*.csv.gz"))
-    known = list(quality_models.MODELS)
-    exact = set(options.models) & set(known)
-    models = [name for name in known if name in exact or any(t in name for t in options.models if t not in exact)]
+    paths = [path for path in paths if any(text in path.name for text in options.sets)]
+    if not paths:
+        parser.error(f"--data must name folders with .npz files, got {[str(d) for d in options.data or ()]}")
+    models = named(options.models)
     if not models:
         parser.error(f"--models must be parts of {', '.join(quality_models.MODELS)}; got {options.models}")
-    limits = options.max_rows, options.max_cells
-    done = {tuple(line[name] for name in KEY) for line in read(options.out)}
-    tasks = [
-        (path, model, *split, limits)
-        for path in paths
-        for split in splits(path, options.repeats, limits)
-        for model in models
-        if quality_models.MODELS[model].applies(load(path, *limits)[1])
-        and (path.name.split(".")[0], model, str(split[0]), str(split[1])) not in done
-    ]
-    # What takes longest comes last, so that a run that is stopped has told most.
-    tasks.sort(key=lambda task: ("searched" in task[1], task[1].startswith("Logistic"), "balanced" in task[1]))
+    tasks = tasks_of(options, paths, models)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     new = not options.out.exists()
     with options.out.open("a", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         if new:
             writer.writeheader()
-        results = Parallel(n_jobs=options.jobs, return_as="generator_unordered")(delayed(run)(*task) for task in tasks)
-        for line in tqdm(results, total=len(tasks), desc="fits", mininterval=5):
+        results = Parallel(n_jobs=options.jobs, return_as="generator_unordered")(delayed(run)(task) for task in tasks)
+        for line in tqdm(results, total=len(tasks), desc="fits", mininterval=30):
             writer.writerow(line)
             file.flush()
     print(quality_report.write(options.out))

@@ -1,22 +1,47 @@
 """What ``quality.py`` does with one fold: read, split, train, measure. A module, so that processes can import it."""
 
 import warnings
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import quality_models
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score, log_loss
-from sklearn.model_selection import StratifiedGroupKFold, TunedThresholdClassifierCV, train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-KEY = ("data_set", "model", "repeat", "fold")
-MEASURES = ("average_precision", "average_precision_bare", "log_loss", "log_loss_bare", "brier", "calibration_error",
-            "f1", "f1_tuned", "balanced_accuracy", "seconds")  # fmt: skip
-COLUMNS = (*KEY, "family", "rows", "classes", "minority", "chosen_gamma", *MEASURES)
+KEY = ("data_set", "model", "trees", "noise", "repeat", "fold")
+MEASURES = ("average_precision", "average_precision_bare", "log_loss", "log_loss_bare", "log_loss_full", "brier",
+            "calibration_error", "f1", "balanced_accuracy", "seconds")  # fmt: skip
+COLUMNS = (*KEY, "family", "kind", "rows", "classes", "minority", "rarest", *MEASURES)
 FOLDS = 5
 
 
-@lru_cache(maxsize=2)
+@dataclass(frozen=True)
+class Task:
+    """One model on one fold of one data set; ``limits`` are the most rows and cells of it."""
+
+    path: Path
+    model: str
+    trees: int
+    noise: float
+    repeat: int
+    fold: int
+    limits: tuple
+
+    @property
+    def data_set(self):
+        """The name in the result."""
+        return self.path.name.split(".")[0]
+
+    @property
+    def key(self):
+        """What names its line, as strings."""
+        return tuple(str(getattr(self, name)) for name in KEY)
+
+
+@lru_cache(maxsize=256)
 def load(path, max_rows, max_cells):
     """X, y and the group of equal rows, subsampled by class to ``min(max_rows, max_cells / columns)`` rows.
 
@@ -40,13 +65,20 @@ def load(path, max_rows, max_cells):
     return X[often], np.unique(y[often], return_inverse=True)[1], groups[often]
 
 
-def splits(path, repeats, limits):
-    """``(repeat, fold, train, test)``."""
+@lru_cache(maxsize=256)
+def splits(path, repeat, limits):
+    """``(train, test)`` of each fold."""
     X, y, groups = load(path, *limits)
-    for repeat in range(repeats):
-        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat)
-        for fold, (train, test) in enumerate(folds.split(X, y, groups)):
-            yield repeat, fold, train, test
+    return list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat).split(X, y, groups))
+
+
+def flipped(y, share, seed):
+    """The labels, that share of them replaced by another class, each as likely."""
+    random, n_classes = np.random.default_rng(seed), y.max() + 1
+    rows = random.choice(len(y), round(share * len(y)), replace=False)
+    y = y.copy()
+    y[rows] = (y[rows] + random.integers(1, n_classes, len(rows))) % n_classes
+    return y
 
 
 def calibration_error(y, proba, n_bins=15):
@@ -64,54 +96,43 @@ def macro_average_precision(y, proba):
     return np.mean([average_precision_score(y == k, proba[:, k]) for k in np.unique(y)])
 
 
-def decision_at_tuned_threshold(estimator, X, y, X_test):
-    """Of two classes, the threshold with the best macro F1 on inner folds; None if there is none to choose."""
-    search = TunedThresholdClassifierCV(estimator, scoring="f1_macro", cv=3, random_state=0)
-    try:
-        return search.fit(X, y).predict(X_test)
-    except ValueError as error:
-        # Of a dozen rows of the rare class an inner fold may have too few for a single split.
-        if "constant predictions" not in str(error):
-            raise
-        return None
-
-
-def run(path, model, repeat, fold, train, test, limits):
+def run(task):
     """One line of the result: one model, trained on one fold."""
     warnings.simplefilter("ignore")
-    X, y, _ = load(path, *limits)
-    n_classes = y.max() + 1
-    spec = quality_models.MODELS[model]
-    start = perf_counter()
+    X, y, _ = load(task.path, *task.limits)
+    train, test = splits(task.path, task.repeat, task.limits)[task.fold]
+    n_classes, of_class = y.max() + 1, np.bincount(y)
+    model = quality_models.MODELS[task.model]
     # Equal rows of a rare class may all lie in the test part; XGBoost wants labels without gaps.
     known, y_train = np.unique(y[train], return_inverse=True)
-    fitted = spec.fit(X[train], y_train, len(known))
+    if task.noise:
+        y_train = flipped(y_train, task.noise, (task.repeat, task.fold))
+    start = perf_counter()
+    fitted = model.fit(X[train], y_train, len(known), task.trees)
     seconds = perf_counter() - start
 
     def of_all_classes(p):
+        if p is None:
+            return None
         full = np.zeros((len(test), n_classes))
         full[:, known] = p
         return full
 
-    proba = of_all_classes(fitted.predict_proba(X[test]))
-    bare = quality_models.bare_proba(fitted, X[test])
-    bare = None if bare is None else of_all_classes(bare)
+    def loss_of(p):
+        return np.nan if p is None else log_loss(truth, p, labels=np.arange(n_classes))
+
     truth, decision = y[test], known[fitted.predict(X[test])]
+    proba = of_all_classes(fitted.predict_proba(X[test]))
+    bare = of_all_classes(quality_models.proba_with(fitted, X[test], None))
     one_hot = np.eye(n_classes)[truth]
-    tuned = np.nan
-    if n_classes == 2 and spec.tune_threshold:
-        at_tuned = decision_at_tuned_threshold(spec.make(2), X[train], y_train, X[test])
-        tuned = f1_score(truth, decision if at_tuned is None else at_tuned, average="macro")
     return {
-        "data_set": path.name.split(".")[0], "model": model, "repeat": repeat, "fold": fold, "family": spec.family,
-        "rows": len(y), "classes": n_classes, "minority": round(np.bincount(y).min() / len(y), 6),
-        "chosen_gamma": quality_models.chosen_gamma(fitted),
+        **dict(zip(KEY, task.key, strict=True)), "family": model.family, "kind": model.kind,
+        "rows": len(y), "classes": n_classes, "minority": round(of_class.min() / len(y), 6), "rarest": of_class.min(),
         "average_precision": macro_average_precision(truth, proba),
         "average_precision_bare": np.nan if bare is None else macro_average_precision(truth, bare),
-        "log_loss": log_loss(truth, proba, labels=np.arange(n_classes)),
-        "log_loss_bare": np.nan if bare is None else log_loss(truth, bare, labels=np.arange(n_classes)),
+        "log_loss": loss_of(proba), "log_loss_bare": loss_of(bare),
+        "log_loss_full": loss_of(of_all_classes(quality_models.proba_with(fitted, X[test], "full"))),
         "brier": ((proba - one_hot) ** 2).sum(axis=1).mean(),
-        "calibration_error": calibration_error(truth, proba),
-        "f1": f1_score(truth, decision, average="macro"), "f1_tuned": tuned,
+        "calibration_error": calibration_error(truth, proba), "f1": f1_score(truth, decision, average="macro"),
         "balanced_accuracy": balanced_accuracy_score(truth, decision), "seconds": seconds,
     }  # fmt: skip

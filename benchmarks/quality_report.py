@@ -1,185 +1,383 @@
-"""Summary and pictures of the results of ``quality.py``: means over folds, then data sets are the sample."""
+"""What the results of ``quality.py`` say, in Markdown. Data sets are the sample: folds are averaged first.
 
-import matplotlib
+    python benchmarks/quality_report.py RESULT.csv [--into PAGE.md]
 
-matplotlib.use("agg")
+prints the blocks of the report; with ``--into`` it puts them where the page has ``<!-- NAME -->`` ... ``<!-- end -->``.
+"""
 
-import matplotlib.pyplot as plt
+import argparse
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
-from scipy import stats
+from quality_statistics import (
+    CLASSES,
+    GAMMAS,
+    LIBRARIES,
+    OURS,
+    TREES,
+    against,
+    arms_of,
+    conditions,
+    difference,
+    gamma_by,
+    geometric,
+    markdown,
+    of,
+    opponent,
+    p_value,
+    paired,
+    parts_of,
+    plain,
+    read,
+)
 
-COLLAPSED = 0.9
-"""A model has collapsed where its average precision is below this part of the best other model's of its family."""
+BIN_SETS = ("adb_http", "adb_smtp")
+COLLAPSED = 0.7
+"""A model has collapsed where its average precision is below this part of the best arm of its library."""
+
+PARTS = {
+    "balanced bins": ("only bins", "without bins"),
+    "bounded step": ("only bound", "without bound"),
+    "start at the optimum": ("", "without start"),
+    "scale of the loss": ("", "without scale"),
+    "reg_lambda=1": ("", "without regularization"),
+    "min_child_weight by the rarest class": ("", "without least leaf"),
+    "gamma 0.5": ("only gamma 0.5", ""),
+}
+
+
+def headline(lines):
+    """One table: each library as it comes, its best own arm, ours with log loss and with the default."""
+    rows = []
+    for family in LIBRARIES:
+        part = of(plain(lines), family)
+        if not (part.arm == OURS).any():
+            continue
+        best = opponent(part)
+        named = {
+            "as it comes": f"{family} as it comes",
+            best: f"{family}, **`{best}`**" if best != "as it comes" else f"**{family} as it comes**",
+            "ours gamma 0": f"`{CLASSES[family]}(0)`",
+            OURS: f"**`{CLASSES[family]}({OURS.split()[2]})`**",
+        }
+        table = against(part, [(label, arm) for arm, label in named.items()], best)
+        rows += table.splitlines()[(2 if rows else 0) :]
+    return "\n".join(rows)
+
+
+def arms(lines):
+    """All arms that a user of a library may run, and ours at each gamma."""
+    text = []
+    for family in LIBRARIES:
+        part = of(plain(lines), family)
+        if not (part.kind == "stock").any():
+            continue
+        best = opponent(part)
+        named = [(f"**{arm}**" if arm == best else arm, arm) for arm in part[part.kind == "stock"].arm.unique()]
+        named += [(f"ours, `focal_gamma={gamma}`", f"ours gamma {gamma}") for gamma in GAMMAS]
+        text.append(f"{family}, against `{best}`:\n\n" + against(part, named, best))
+    return "\n\n".join(text)
+
+
+def answer(lines):
+    """The default against the best stock arm, with and without the two sets that bins were made for."""
+    rows = []
+    for family in LIBRARIES:
+        part = of(plain(lines), family)
+        if not (part.arm == OURS).any():
+            continue
+        best = opponent(part)
+        two, several = parts_of(paired(part, OURS, best))
+        ordinary = two[~two.data_set.isin(BIN_SETS)]
+        groups = {"two classes": two, "without KDD http and smtp": ordinary, "several classes": several}
+        for name, table in groups.items():
+            if table.empty or (table is ordinary and len(ordinary) == len(two)):
+                continue
+            worst = table.loc[table.ratio.idxmax()]
+            rows.append([
+                f"{CLASSES[family]}, `{best}`", f"{len(table)} sets of {name}" if table is not ordinary else name,
+                difference(table.gain), f"{p_value(table.gain):.2f}", f"{np.exp(np.log(table.ratio).mean()):.3f}",
+                f"{(table.ratio < 1).sum()} / {(table.ratio > 1).sum()}", f"{worst.ratio:.2f} ({worst.data_set})",
+            ])  # fmt: skip
+    header = [
+        "class, opponent",
+        "",
+        "AP difference (won/lost)",
+        "p",
+        "log loss ratio",
+        "lower / higher on",
+        "worst set",
+    ]
+    return markdown(header, rows)
+
+
+def collapse(lines):
+    """Arms below a part of the best, library by library."""
+    families = [f for f in LIBRARIES if (of(plain(lines), f).kind == "ours").any()]
+    return "\n".join("- " + collapses(of(plain(lines), family), family) for family in families)
+
+
+def worse(lines):
+    """What ours loses to the best stock arm, set by set."""
+    text = []
+    for family in LIBRARIES:
+        part = of(plain(lines), family)
+        if not (part.arm == OURS).any():
+            continue
+        table = paired(part, OURS, opponent(part)).sort_values("minority")
+        for what, lost, shown in (
+            ("average precision lower by more than 0.005", table.gain < -0.005, "gain"),
+            ("log loss more than 3 % higher", table.ratio > 1.03, "ratio"),
+            ("macro F1 lower by more than 0.01", table.f1_gain < -0.01, "f1_gain"),
+        ):
+            sign = "" if shown == "ratio" else "+"
+            on = ", ".join(
+                f"{name} ({value:{sign}.3f})"
+                for name, value in zip(table.data_set[lost], table[shown][lost], strict=True)
+            )
+            text.append(f"- {family}, {what} on {lost.sum()} of {len(table)} sets{': ' if on else ''}{on}.")
+    return "\n".join(text)
+
+
+def collapses(lines, family):
+    """Which arms fall below a part of the best, and where."""
+    table = lines[lines.kind.isin(["stock", "ours"])].pivot_table(
+        index="data_set", columns="arm", values="average_precision"
+    )  # fmt: skip
+    share = table.div(table.max(axis=1), axis=0)
+    fallen = share.stack()
+    fallen = fallen[fallen < COLLAPSED]
+    named = [
+        f"{arm} on {', '.join(f'{s} ({fallen[s, arm]:.3f})' for s in fallen.xs(arm, level='arm').index)}"
+        for arm in share if arm in fallen.index.get_level_values("arm")
+    ]  # fmt: skip
+    return f"{family}, below {COLLAPSED} of the best arm's average precision: {'; '.join(named) or 'none'}."
+
+
+def ablation(lines):
+    """What each part brings alone, added to the best stock arm, and last, taken from ours."""
+    text = []
+    for family, stock, alone, last in (
+        ("LightGBM", "reg_lambda=1", "reg_lambda=1", OURS), ("XGBoost", "as it comes", "as it comes", OURS)
+    ):  # fmt: skip
+        part = of(plain(lines), family)
+        rows = []
+        for name, (only, without) in PARTS.items():
+            # What is taken away is the opponent: a positive difference is what the part brings.
+            first = paired(part, only, alone) if only else pd.DataFrame()
+            if name == "reg_lambda=1" and family == "LightGBM":
+                first = paired(part, "reg_lambda=1", "as it comes")
+            then = paired(part, last, f"{last} {without}" if without else "ours gamma 0")
+            if first.empty and then.empty:
+                continue
+            rows.append([name, *_gains(first), *_gains(then)])
+        if rows:
+            header = ["", "alone: AP, two classes", "log loss", "AP, several", "log loss", "last: AP, two classes",
+                      "log loss", "AP, several", "log loss"]  # fmt: skip
+            text.append(f"{family}; alone: added to `{stock}`; last: added to the rest of ours at gamma 0.5:\n\n"
+                        + markdown(header, rows))  # fmt: skip
+    return "\n\n".join(text)
+
+
+def _gains(table):
+    """Difference and ratio on two classes and on several."""
+    cells = []
+    for part in parts_of(table):
+        cells += ["", ""] if part.empty else [difference(part.gain), geometric(part.ratio)]
+    return cells
+
+
+def gamma(lines):
+    """Where gamma helps: by imbalance and by size."""
+    return gamma_by(plain(lines), {
+        "all": lambda t: t.classes > 0,
+        "two classes": lambda t: t.classes == 2,
+        "several": lambda t: t.classes > 2,
+        "rarest class below 1 %": lambda t: t.minority < 0.01,
+        "1 to 5 %": lambda t: (t.minority >= 0.01) & (t.minority < 0.05),
+        "5 % and more": lambda t: t.minority >= 0.05,
+        "below 5,000 rows": lambda t: t.rows < 5000,
+        "5,000 rows and more": lambda t: t.rows >= 5000,
+    })  # fmt: skip
+
+
+def noise(lines):
+    """With training labels flipped."""
+    return conditions(lines, "noise", lambda v: f"{v:.0%} flipped", ("trees", TREES))
+
+
+def trees(lines):
+    """With fewer trees and more."""
+    return conditions(lines, "trees", lambda v: f"{v} trees", ("noise", 0))
+
+
+def sets(lines):
+    """Set by set, ours against the best stock arm."""
+    lines, text = plain(lines), []
+    families = [f for f in LIBRARIES if (of(lines, f).arm == OURS).any()]
+    info = lines.groupby("data_set")[["rows", "classes", "minority", "rarest"]].first().sort_values("minority")
+    tables = {f: paired(of(lines, f), OURS, opponent(of(lines, f))).set_index("data_set") for f in families}
+    for name, row in info.iterrows():
+        cells = [name, f"{row.rows:.0f}", f"{row.classes:.0f}", f"{row.minority:.2%}", f"{row.rarest:.0f}"]
+        for table in tables.values():
+            if name not in table.index:
+                cells += ["", ""]
+                continue
+            it = table.loc[name]
+            cells += [f"{it.precision:.3f} ({it.gain:+.3f} ± {it.spread:.3f})", f"{it.ratio:.2f}"]
+        text.append(cells)
+    header = ["", "rows", "classes", "rarest class", "its rows"]
+    for family in families:
+        header += [f"{family}: AP (difference ± error over folds)", "log loss ratio"]
+    return markdown(header, text)
+
+
+def choices(lines):
+    """The candidates for the defaults, against the best stock arm."""
+    text = []
+    for family in LIBRARIES[:2]:
+        part = of(plain(lines), family)
+        if not (part.kind == "part").any():
+            continue
+        names = [f"ours gamma {g}" for g in GAMMAS]
+        words = ("max_step", "without bound", "reg_lambda", "without reg", "min_child", "without bins")
+        names += [
+            arm
+            for _, arm in arms_of(part, "part")
+            if arm.startswith(("ours gamma 0.5", "ours gamma 1")) and any(word in arm for word in words)
+        ]
+        best = opponent(part)
+        text.append(f"{family}, against `{best}`:\n\n" + against(part, [(name, name) for name in names], best))
+    return "\n\n".join(text)
+
+
+def others(lines):
+    """Early stopping, balanced weights, tuned thresholds, logistic regression, CatBoost."""
+    text, lines = [], plain(lines)
+    for family in LIBRARIES[:2]:
+        part = of(lines, family)
+        if not (part.kind == "other").any():
+            continue
+        best = opponent(part)
+        arms = [(a, a) for _, a in [("", best), ("", OURS), *arms_of(part, "other")]]
+        text.append(f"{family}, against `{best}`:\n\n" + against(part, arms, best))
+        lines_of_family = [bare_ranking(part, family), *(undone(part, family, gamma) for gamma in ("0", "0.5"))]
+        text += [line for line in lines_of_family if line]
+    for family in ("Logistic", "CatBoost"):
+        part = of(lines, family)
+        if part.empty:
+            continue
+        arms = [(a, a) for a in part.arm.unique()]
+        if len(arms) > 1:
+            text.append(f"{family}, against `as it comes`:\n\n" + against(part, arms, "as it comes"))
+    outsider = lines[((lines.family == "CatBoost") & (lines.arm == "as it comes"))
+                     | ((lines.family == "LightGBM") & (lines.arm.isin([OURS])))]  # fmt: skip
+    if outsider.family.nunique() == 2:
+        outsider = outsider.assign(arm=outsider.model)
+        name = f"LightGBM {OURS}"
+        text.append("CatBoost's log loss beside it:\n\n" + against(
+            outsider, [(m, m) for m in (name, "CatBoost as it comes")], name
+        ))  # fmt: skip
+    return "\n\n".join(text)
+
+
+def bare_ranking(part, family):
+    """Whether the rows of one class of several are ranked better by the bare softmax than by ``predict_proba``."""
+    text = []
+    for gamma in GAMMAS[1:]:
+        table = part[(part.arm == f"ours gamma {gamma}") & (part.classes > 2)]
+        means = table.groupby("data_set")[["average_precision_bare", "average_precision"]].mean()
+        if len(means):
+            text.append(f"gamma {gamma} {difference(means.average_precision_bare - means.average_precision)}")
+    if not text:
+        return ""
+    return (
+        f"- {family}, macro average precision of the bare softmax over that of `predict_proba`, sets of several "
+        f"classes: {', '.join(text)}."
+    )
+
+
+def undone(part, family, gamma):
+    """What ``calibration`` makes of the log loss: gamma undone or the bare sigmoid, class weights undone or left in."""
+    ours = part[part.arm == f"ours gamma {gamma}"].groupby("data_set")[["log_loss", "log_loss_bare"]].mean()
+    balanced = part[part.arm == f"ours gamma {gamma} alpha balanced"]
+    balanced = balanced.groupby("data_set")[["log_loss", "log_loss_full"]].mean()
+    both = ours.join(balanced.add_suffix("_balanced"), how="inner")
+    if len(both) < part.data_set.nunique():
+        return ""
+    bare, full = both.log_loss_bare / both.log_loss, both.log_loss_full_balanced / both.log_loss
+    left = both.log_loss_balanced / both.log_loss
+    return (
+        f'- {family}, gamma {gamma}, log loss over that of `calibration="focus"` without alpha: bare sigmoid or '
+        f'softmax {geometric(bare)}, higher on {(bare > 1).sum()} of {len(both)}; `focal_alpha="balanced"` left in '
+        f'{geometric(left)}, undone by `calibration="full"` {geometric(full)}, higher on {(full > 1).sum()}.'
+    )
+
+
+def run(lines):
+    """What was run."""
+    first = lines.groupby("data_set")[["rows", "classes"]].first()
+    two, text = (first.classes == 2).sum(), []
+    for family, part in plain(lines).groupby("family", sort=False):
+        folds = [part[part.arm == arm].groupby("data_set").size() for arm in (opponent(part), OURS)]
+        folds = pd.concat([f for f in folds if len(f)])
+        text.append(f"{family} {part.arm.nunique()} arms, {len(part)} fits, the main arms on {folds.min()} to "
+                    f"{folds.max()} folds of each set")  # fmt: skip
+    return f"{len(first)} data sets ({two} of two classes, {len(first) - two} of several): {'; '.join(text)}."
+
+
+BLOCKS = {
+    f.__name__: f
+    for f in (run, headline, answer, collapse, worse, arms, ablation, gamma, noise, trees, sets, choices, others)
+}
+
+
+def report(path, prefix=""):
+    """All blocks, by name."""
+    lines = read(path)
+    return {prefix + name: block(lines) for name, block in BLOCKS.items()}
 
 
 def write(path):
-    """Write the summary and the pictures beside the CSV; return the summary."""
-    lines = pd.read_csv(path)
-    means = lines.groupby(["family", "data_set", "model"]).mean(numeric_only=True).reset_index()
-    summary = "\n\n".join(section for section in (
-        head(lines), *(family(name, part) for name, part in means.groupby("family", sort=False))
-    ) if section)  # fmt: skip
-    path.with_suffix(".md").write_text(summary + "\n")
-    paired(means, path.with_name(path.stem + "_paired.png"))
-    ranks(means, path.with_name(path.stem + "_ranks.png"))
+    """Write the report and the picture beside the CSV; return the report."""
+    import quality_pictures
+
+    blocks = report(path)
+    summary = "\n\n".join(f"## {name}\n\n{text}" for name, text in blocks.items() if text)
+    target = path.with_name(path.name.split(".")[0])
+    target.with_suffix(".md").write_text(summary + "\n")
+    quality_pictures.per_set(read(path), target.with_suffix(".png"))
     return summary
 
 
-def head(lines):
-    """What was run."""
-    sets = lines.groupby("data_set").first()[["rows", "classes", "minority"]].sort_values("minority")
-    families = [
-        f"{part['model'].nunique()} models of {name} on {len(part[['repeat', 'fold']].drop_duplicates())} folds each"
-        for name, part in lines.groupby("family", sort=False)
-    ]
-    return f"{len(sets)} data sets: {', '.join(families)}.\n\n" + markdown(sets, digits=5)
+def insert(page, blocks):
+    """The page with the blocks where it names them."""
+
+    def filled(match):
+        if match[1] not in blocks:
+            return match[0]
+        return f"<!-- {match[1]} -->\n\n{blocks[match[1]]}\n\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", filled, page, flags=re.DOTALL)
 
 
-def pivot(means, measure):
-    """Data sets x models."""
-    return means.pivot(index="data_set", columns="model", values=measure)
+def main():
+    """Print the report, or put it into a page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--other", type=Path, help="results on data on which nothing was chosen: blocks other_...")
+    parser.add_argument("--into", type=Path, help="a page to put the blocks into")
+    options = parser.parse_args()
+    blocks = report(options.result)
+    if options.other:
+        blocks |= report(options.other, "other_")
+    if options.into:
+        options.into.write_text(insert(options.into.read_text(), blocks))
+    else:
+        print("\n\n".join(f"## {name}\n\n{text}" for name, text in blocks.items() if text))
 
 
-def family(name, means):
-    """The findings on one family, in Markdown."""
-    precision, loss, bare = (pivot(means, m) for m in ("average_precision", "log_loss", "log_loss_bare"))
-    precision_bare = pivot(means, "average_precision_bare")
-    if not {name, f"{name} focal 1"} <= set(precision):
-        return "\n".join([f"## {name}", "", "Average precision:", "", markdown(precision), "",
-                          *others_against_the_parent(name, precision, loss)])  # fmt: skip
-    several = means.groupby("data_set")["classes"].first() > 2
-    text = [f"## {name}", "Average precision (macro where there are several classes):", markdown(precision)]
-    focal = [m for m in precision if m.startswith(f"{name} focal") and "search" not in m and "stop" not in m]
-    # Early stopping has other parameters than the library's defaults, in which the models are compared.
-    with_defaults = precision[[m for m in precision if "stop" not in m]]
-    for what, table in (("with the same parameters", with_defaults), ("early stopping counted", precision)):
-        worst = worst_part(table, focal)
-        text.append(f"- No collapse, {what}: at worst {worst[0]:.3f} of the best other ({worst[1]} on {worst[2]}); "
-                    f"below {COLLAPSED}: {worst[3]} of {len(focal) * len(precision)}.")  # fmt: skip
-    parent_worst = worst_part(with_defaults, [name])
-    text.append(f"- {name} as it comes, for comparison: at worst {parent_worst[0]:.4f} ({parent_worst[2]}).")
-    for what, model in (("gamma 1", f"{name} focal 1"), ("gamma searched", f"{name} focal searched")):
-        if model in precision:
-            text.append("- " + compared(f"average precision, {what}", precision[name], precision[model]))
-    ranked = compared("average precision, gamma 1, bare softmax", precision[name], precision_bare[f"{name} focal 1"])
-    text.append(f"- {ranked}. With two classes it ranks as predict_proba does.")
-    for model in focal:
-        if "balanced" not in model:
-            ours, sigmoid = ratio(loss[model], loss[name]), ratio(bare[model], loss[name])
-            text.append(f"- Log loss, {model}, over the parent's, geometric mean: {ours}; bare sigmoid {sigmoid}.")
-    if several.any():
-        several = several.reindex(loss.index)
-        model = f"{name} focal 1"
-        text.append(f"- The same at gamma 1, several classes only: {ratio(loss[model][several], loss[name][several])}; "
-                    f"two classes only: {ratio(loss[model][~several], loss[name][~several])}.")  # fmt: skip
-    stopped = f"{name} early stopping", f"{name} focal 1 early stopping"
-    if set(stopped) <= set(loss):
-        text.append(f"- The same with early stopping: {ratio(loss[stopped[1]], loss[stopped[0]])}.")
-    chosen = means[means["model"] == f"{name} focal searched"]["chosen_gamma"]
-    if len(chosen):
-        text.append(f"- Mean gamma that the inner search chose: {chosen.mean():.2f}.")
-    others = means.groupby("model", sort=False)[["log_loss", "brier", "calibration_error", "f1", "f1_tuned",
-                                                 "balanced_accuracy", "seconds"]].mean()  # fmt: skip
-    return "\n".join([*text[:1], "", text[1], "", text[2], "", *text[3:], "", "Means over the data sets:", "",
-                      markdown(others)])  # fmt: skip
-
-
-def others_against_the_parent(name, precision, loss):
-    """A family that is not ours: each model against its parent, on the data sets that both were trained on."""
-    if name not in precision:
-        return []
-    return [
-        f"- {compared(f'{model}, average precision', precision[name], precision[model])}; log loss over the parent's, "
-        f"geometric mean: {ratio(loss[model], loss[name])}."
-        for model in precision if model != name
-    ]  # fmt: skip
-
-
-def worst_part(precision, models):
-    """Least part of the best other model's average precision, its model and data set, and how many have collapsed."""
-    parts = pd.DataFrame({m: precision[m] / precision.drop(columns=m).max(axis=1) for m in models}).stack()
-    data_set, model = parts.idxmin()
-    return parts.min(), model, data_set, int((parts < COLLAPSED).sum())
-
-
-def compared(what, parent, ours):
-    """Means, wins and a Wilcoxon signed-rank test over the data sets."""
-    both = pd.concat([parent, ours], axis=1).dropna()
-    a, b = both.iloc[:, 0], both.iloc[:, 1]
-    if len(both) < 2 or (a == b).all():
-        return f"{what}: {a.mean():.4f} becomes {b.mean():.4f}"
-    worse = stats.wilcoxon(b, a, alternative="less").pvalue
-    better = stats.wilcoxon(b, a, alternative="greater").pvalue
-    return (f"{what}: mean {a.mean():.4f} becomes {b.mean():.4f}; higher on {(b > a).sum()}, lower on {(b < a).sum()} "
-            f"of {len(both)}; Wilcoxon: p = {better:.3f} for higher, {worse:.3f} for lower")  # fmt: skip
-
-
-def ratio(ours, parent):
-    """Geometric mean of the ratios, and how many are below 1."""
-    ratios = (ours / parent).dropna()
-    return f"{np.exp(np.log(ratios).mean()):.3f} (lower on {(ratios < 1).sum()} of {len(ratios)})"
-
-
-def markdown(frame, digits=4):
-    """A table in Markdown."""
-    rows = [["", *map(str, frame.columns)], ["---"] * (1 + len(frame.columns))]
-    for name, row in frame.iterrows():
-        rows.append([str(name), *("" if pd.isna(v) else f"{v:.{digits}g}" for v in row)])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def paired(means, path):
-    """Parent against gamma 1, a point per data set: average precision and log loss of each family."""
-    families = [f for f in means["family"].unique() if (means["model"] == f"{f} focal 1").any()]
-    if not families:
-        return
-    figure, axes = plt.subplots(2, len(families), figsize=(4 * len(families), 7.6), squeeze=False, layout="constrained")
-    for column, name in zip(axes.T, families, strict=True):
-        part = means[means["family"] == name]
-        for axis, measure in zip(column, ("average_precision", "log_loss"), strict=True):
-            table = pivot(part, measure)
-            if name not in table:
-                continue
-            x, y = table[name], table[f"{name} focal 1"]
-            low, high = np.nanmin([x, y]) * 0.9, np.nanmax([x, y]) * 1.1
-            axis.plot([low, high], [low, high], color="0.6", linewidth=1)
-            better = y > x if measure == "average_precision" else y < x
-            axis.scatter(x[better], y[better], color="#08519c", label=f"focal better ({better.sum()})")
-            axis.scatter(x[~better], y[~better], color="#d94801", marker="s", label=f"not better ({(~better).sum()})")
-            axis.set(xlabel=name, ylabel=f"{name}, focal, gamma 1")
-            if measure == "log_loss":
-                axis.set(xscale="log", yscale="log")
-            axis.set_title(measure.replace("_", " "))
-            axis.legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def ranks(means, path):
-    """Mean ranks by average precision with Friedman's test and the critical difference of Nemenyi."""
-    families = [f for f in means["family"].unique() if (means["family"] == f).sum()]
-    figure, axes = plt.subplots(len(families), 1, figsize=(9, 3.2 * len(families)), squeeze=False, layout="constrained")
-    for axis, name in zip(axes[:, 0], families, strict=True):
-        table = pivot(means[means["family"] == name], "average_precision").dropna()
-        n, k = table.shape
-        if n < 2 or k < 3:
-            axis.set_title(f"{name}: too few data sets or models to rank")
-            axis.axis("off")
-            continue
-        mean_ranks = table.rank(axis=1, ascending=False).mean().sort_values()
-        p = stats.friedmanchisquare(*table.T.to_numpy()).pvalue
-        # Demsar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 2006.
-        critical = stats.studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
-        labels = [m.removeprefix(name).strip() or "as it comes" for m in mean_ranks.index]
-        focal = [any(word in m.lower() for word in ("focal", "gamma")) for m in mean_ranks.index]
-        colours = ["#08519c" if is_focal else "#d94801" for is_focal in focal]
-        axis.hlines(range(k), 1, mean_ranks, color="0.85")
-        axis.scatter(mean_ranks, range(k), color=colours, zorder=3)
-        axis.set_yticks(range(k), labels)
-        axis.invert_yaxis()
-        axis.axvspan(mean_ranks.iloc[0], mean_ranks.iloc[0] + critical, color="0.93", zorder=0)
-        axis.set(xlim=(1, k), xlabel=f"mean rank by average precision over {n} data sets")
-        axis.set_title(f"{name}: Friedman's p = {p:.2g}; grey: within Nemenyi's difference {critical:.2f} of the best")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ import warnings
 from statistics import median
 from time import perf_counter
 
-from lines import boosters, kernels, linear
+from lines import boosters, histograms, kernels, linear
 
 from skfocal import _kernels
 
@@ -139,6 +139,7 @@ def main():
     for name in CHILDREN:
         in_child(name, options)
     measure(boosters.LINES, options)
+    measure(histograms.LINES, options)
     measure(linear.LINES, options)
     memory(options)
     import_line(options)

@@ -8,6 +8,7 @@ from skfocal.loss import FocalLoss
 
 if TYPE_CHECKING:
     from skfocal._common.versions import show_versions as show_versions
+    from skfocal.ensemble import FocalHistGradientBoostingClassifier as FocalHistGradientBoostingClassifier
     from skfocal.lightgbm import FocalLGBMClassifier as FocalLGBMClassifier
     from skfocal.linear_model import FocalLogisticRegression as FocalLogisticRegression
     from skfocal.metrics import focal_loss as focal_loss
@@ -16,11 +17,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Without the names that need an extra: `from skfocal import *` has to work everywhere.
-__all__ = ["FocalLogisticRegression", "FocalLoss", "__version__", "focal_loss", "show_versions"]
+__all__ = [
+    "FocalHistGradientBoostingClassifier",
+    "FocalLogisticRegression",
+    "FocalLoss",
+    "__version__",
+    "focal_loss",
+    "show_versions",
+]
 
 # Name -> the module it is in, and the library that has to be installed. Imported when first asked for (PEP 562): no
 # booster is loaded that is not used.
 _LAZY = {
+    "FocalHistGradientBoostingClassifier": ("skfocal.ensemble", "sklearn"),
     "FocalLGBMClassifier": ("skfocal.lightgbm", "lightgbm"),
     "FocalLogisticRegression": ("skfocal.linear_model", "sklearn"),
     "FocalXGBClassifier": ("skfocal.xgboost", "xgboost"),

@@ -19,11 +19,12 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import skfocal
 from skfocal._common.labels import encode_labels
+from skfocal.ensemble import FocalHistGradientBoostingClassifier
 from skfocal.linear_model import FocalLogisticRegression
 from skfocal.metrics import neg_focal_loss_scorer
 
-ESTIMATORS = [FocalLogisticRegression]
-FAST = {FocalLogisticRegression: {}}
+ESTIMATORS = [FocalLogisticRegression, FocalHistGradientBoostingClassifier]
+FAST = {FocalLogisticRegression: {}, FocalHistGradientBoostingClassifier: {"max_iter": 10}}
 for module, name, library, fast in (
     ("skfocal.lightgbm", "FocalLGBMClassifier", "lightgbm", {"n_estimators": 10, "verbosity": -1, "n_jobs": 1}),
     ("skfocal.xgboost", "FocalXGBClassifier", "xgboost", {"n_estimators": 10, "n_jobs": 1}),

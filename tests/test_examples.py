@@ -13,6 +13,7 @@ MODULES = {
     "skfocal.loss": None,
     "skfocal.metrics": None,
     "skfocal.linear_model": None,
+    "skfocal.ensemble": None,
     "skfocal.inspection": "matplotlib",
     "skfocal.lightgbm": "lightgbm",
     "skfocal.xgboost": "xgboost",
@@ -86,13 +87,10 @@ def test_quickstart(monkeypatch, tmp_path, capsys):
     importlib.import_module("quickstart").main()
     table = capsys.readouterr().out
     assert (tmp_path / "quickstart.png").stat().st_size > 20_000
-    precision = {
-        (line[:12].strip(), line[13:59].strip()): float(line[59:73])
-        for line in table.splitlines()
-        if line.startswith(("shuttle", "hypothyroid"))
-    }
-    assert len(precision) == 11
-    # LightGBM's log loss collapses on the seven classes of shuttle; the bounded focal loss does not.
-    assert precision["shuttle", "LightGBM as it comes"] < 0.5
-    assert precision["shuttle", "FocalLGBM, gamma 1"] > 0.95
-    assert precision["shuttle", "FocalXGB, gamma 1"] > precision["shuttle", "XGBoost as it comes"]
+    rows = [line for line in table.splitlines() if line.startswith(("shuttle", "hypothyroid"))]
+    precision = {(row[:12].strip(), row[13:46].strip()): float(row[46:60]) for row in rows}
+    assert len(precision) == 17
+    # The focal models do not collapse on classes of a few rows. Whether the others do depends on the number of threads.
+    assert precision["shuttle", "FocalLGBM"] > 0.95
+    assert precision["shuttle", "FocalXGB"] > 0.95
+    assert all("is worse than" in line for line in table.splitlines() if "->" in line)

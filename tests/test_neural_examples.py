@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import os
+import re
 import runpy
 from pathlib import Path
 
@@ -21,6 +22,25 @@ def test_docstring_examples(name, monkeypatch):
     result = doctest.testmod(importlib.import_module(f"skfocal.{name}"))
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+def test_code_of_the_page_runs(monkeypatch, capsys):
+    """Its blocks are marked py, for tests/test_examples.py runs those marked python, without PyTorch."""
+    if "KERAS_BACKEND" not in os.environ:
+        monkeypatch.setenv("KERAS_BACKEND", "torch")
+    for library in ("torch", "keras", "skorch"):
+        pytest.importorskip(library, reason=f"needs {library}", exc_type=ImportError)
+    names = {"__name__": "neural"}
+    for block in re.findall(r"```py\n(.*?)```", (ROOT / "docs" / "guide" / "neural.md").read_text(), flags=re.DOTALL):
+        exec(compile(block, "neural.md", "exec"), names)
+    out = capsys.readouterr().out
+    assert "of p_t 0.0388, expectation 0.3315" in out
+    assert "of_soft_p_t: sigmoid 0.953" in out
+    assert "binary_focal_loss: sigmoid 0.627, posterior 0.800" in out
+    mean, share = (float(x) for x in re.search(r"mean probability (\S+), share of the class (\S+)", out).groups())
+    assert abs(mean - share) < 0.01
+    assert all(float(x) < 0.2 for x in re.findall(r"^log loss (\S+)", out, flags=re.MULTILINE))
 
 
 def test_posterior_of_a_network_is_as_good_as_cross_entropy(monkeypatch, tmp_path, capsys):

@@ -13,17 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 import skfocal
+from skfocal._common.state import learning
 
 FAST = {
+    "FocalHistGradientBoostingClassifier": {"max_iter": 4},
     "FocalLGBMClassifier": {"n_estimators": 10, "verbosity": -1, "n_jobs": 1},
     "FocalXGBClassifier": {"n_estimators": 10, "n_jobs": 1},
 }
 ESTIMATORS = [name for name in dir(skfocal) if name.endswith(("Classifier", "Regression")) and "Dask" not in name]
 each = pytest.mark.parametrize("name", ESTIMATORS)
-each_booster = pytest.mark.parametrize("name", [name for name in ESTIMATORS if name in FAST])
+each_booster = pytest.mark.parametrize("name", [name for name in ESTIMATORS if "LGBM" in name or "XGB" in name])
 
 
 def make(name, *args, **kwargs):
@@ -201,6 +203,26 @@ def test_whoever_looks_during_a_fit_sees_the_estimator_before_it(name, problem_a
         }
     assert seen
     assert_array_equal(clf.classes_, ["u", "v", "w"])
+
+
+def test_of_two_fits_that_overlap_the_last_one_is_published_whole():
+    class Toy(BaseEstimator):
+        def __init__(self, parameter=0):
+            self.parameter = parameter
+
+    toy = Toy()
+    toy.note = "the user's"
+    with learning(toy) as first:
+        first.size_, first.old_ = 3, "first"
+    with learning(toy) as slow:
+        with learning(toy) as quick:
+            quick.size_, quick.names_ = 5, ["only quick has names"]
+            del quick.old_
+        toy.later = "the user's, too"
+        slow.size_, slow.parameter = 3, 7  # 3 is what it was before
+    assert (toy.size_, toy.old_, toy.parameter) == (3, "first", 0)
+    assert not hasattr(toy, "names_")
+    assert (toy.note, toy.later) == ("the user's", "the user's, too")
 
 
 @each

@@ -31,6 +31,7 @@ ROOMS = {
     "metrics": (SHARED, set(CORE)),
     "inspection": (SHARED | {"metrics"}, {*CORE, "matplotlib"}),
     "linear_model": (SHARED | {"metrics"}, set(CORE)),
+    "ensemble": (SHARED | {"metrics"}, set(CORE)),
     "lightgbm": (SHARED | {"metrics"}, {*CORE, "lightgbm"}),
     "xgboost": (SHARED | {"metrics"}, {*CORE, "xgboost"}),
     "torch": (SHARED, {*CORE, "torch"}),
@@ -123,7 +124,7 @@ def test_type_checkers_are_told_of_every_lazy_name():
     assert told == set(skfocal._LAZY)
 
 
-@pytest.mark.parametrize("room", ["linear_model", "lightgbm", "xgboost", "torch"])
+@pytest.mark.parametrize("room", ["linear_model", "ensemble", "lightgbm", "xgboost", "torch"])
 def test_public_classes_and_functions_name_their_public_module(room):
     module = pytest.importorskip(f"skfocal.{room}", exc_type=ImportError)
     for name in module.__all__:

@@ -79,6 +79,32 @@ def predictions(focal, parent, quick, **parameters):
     return partial(ours.predict_proba, X), partial(theirs.predict_proba, X)
 
 
+def small(focal, parent, n, **parameters):
+    """Fits of a table as a grid search meets them, each class with its own defaults; the floor as in `fits`."""
+    X, y = make_classification(n, 20, n_informative=8, weights=[0.9], random_state=0)
+    ours, theirs = focal(n_jobs=1, **parameters), parent(n_jobs=1, **parameters)
+    floor = parent(n_jobs=1, objective=plain_log_loss, **parameters)
+    return partial(ours.fit, X, y), partial(theirs.fit, X, y), partial(floor.fit, X, y)
+
+
+def plain_log_loss(y_true, y_pred):
+    """Log loss as a few lines of NumPy: what any custom objective costs."""
+    p = 1.0 / (1.0 + np.exp(-y_pred))
+    return p - y_true, np.maximum(p * (1.0 - p), 1e-16)
+
+
+def small_lines(focal, parent, **parameters):
+    """Lines of small fits with all defaults."""
+    return [
+        (
+            f"{focal.__name__}, {n:,} x 20, 100 trees, all defaults, 1 thread",
+            1.10,
+            lambda quick, n=n: small(focal, parent, n, **parameters),
+        )
+        for n in (2_000, 8_000)
+    ]
+
+
 def lightgbm_lines():
     """Lines of LightGBM, none if it is not installed."""
     try:
@@ -90,7 +116,10 @@ def lightgbm_lines():
     classes = FocalLGBMClassifier, LGBMClassifier
 
     def fit(gamma, threads, n_classes=2):
-        return lambda quick: fits(*classes, FocalObjective, gamma, quick, threads, n_classes, verbosity=-1)
+        # The parent's penalty, which is not the default here: the trees are of the same size then.
+        return lambda quick: fits(
+            *classes, FocalObjective, gamma, quick, threads, n_classes, verbosity=-1, reg_lambda=0.0
+        )
 
     def train(threads):
         return lambda quick: native_lightgbm(quick, threads)
@@ -98,13 +127,14 @@ def lightgbm_lines():
     return [
         ("FocalLGBMClassifier, gamma 0, same trees, 1 thread", 1.00, fit(0.0, 1)),
         ("FocalLGBMClassifier, gamma 0, same trees, 2 threads", 1.00, fit(0.0, 2)),
+        *small_lines(*classes, verbosity=-1),
         ("lgb.train, gamma 2, 1 thread", 1.00, train(1)),
         ("lgb.train, gamma 2, 2 threads", 1.05, train(2)),
         ("FocalLGBMClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05, fit(2.0, 2, 5)),
         (
             "FocalLGBMClassifier.predict_proba, gamma 2, same trees",
             1.05,
-            lambda quick: predictions(*classes, quick, verbosity=-1),
+            lambda quick: predictions(*classes, quick, verbosity=-1, reg_lambda=0.0),
         ),
     ]
 
@@ -125,6 +155,7 @@ def xgboost_lines():
     return [
         ("FocalXGBClassifier, gamma 2, 1 thread", 1.05, fit(1)),
         ("FocalXGBClassifier, gamma 2, 2 threads", 1.05, fit(2)),
+        *small_lines(*classes),
         ("FocalXGBClassifier, gamma 2, 5 classes, 200k rows, 2 threads", 1.05, fit(2, 5)),
         (
             "FocalXGBClassifier.predict_proba, gamma 2, same trees",

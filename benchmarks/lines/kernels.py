@@ -44,6 +44,12 @@ def binary(gamma, dtype, n=1_000_000):
     return partial(data.gradient_hessian, scores, out=out), partial(plain_binary, z, s, gamma)
 
 
+def public(label_dtype, n=1_000_000):
+    """``FocalLoss.gradient_hessian`` with all its checks, of labels of this type, and the plain formulas."""
+    z, s = margins(n)
+    return partial(FocalLoss(2.0).gradient_hessian, (s > 0).astype(label_dtype), z), partial(plain_binary, z, s, 2.0)
+
+
 def softmax(n=1_000_000, n_classes=5):
     """The same for several classes."""
     rng = np.random.default_rng(0)
@@ -99,6 +105,8 @@ WITHOUT_AVX512 = [
 ]
 LINES = [
     *KERNELS,
+    ("FocalLoss.gradient_hessian, 1M rows, integer labels", 0.25, lambda quick: public(np.int64)),
+    ("FocalLoss.gradient_hessian, 1M rows, float labels", 0.30, lambda quick: public(np.float64)),
     ("kernel, binary, against imlightgbm's objective", 0.30, lambda quick: imlightgbm()),
     ("kernel, binary, against gbdtCBL's objective", 0.30, lambda quick: gbdtcbl()),
     ("kernel, binary, two threads against one", 0.60, lambda quick: threads()),

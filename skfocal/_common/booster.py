@@ -11,7 +11,12 @@ from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalCla
 from skfocal._common.objective import MAX_STEP_DOC
 from skfocal._common.validation import check_bool, check_max_step
 
-BOOSTER_PARAMETERS_DOC = f"""{PARAMETERS_DOC}{MAX_STEP_DOC}{CALIBRATION_DOC}"""
+DEFAULT_GAMMA = 0.5
+"""See docs/evidence.md: above 0 gamma changes little in boosters, and 2 costs log loss on most tables."""
+
+BOOSTER_PARAMETERS_DOC = (
+    PARAMETERS_DOC.replace("default=2.0", f"default={DEFAULT_GAMMA}") + MAX_STEP_DOC + CALIBRATION_DOC
+)
 
 FITTED_DOC = """
     classes_ : ndarray of shape (n_classes,)
@@ -38,7 +43,7 @@ class FocalBoosterMixin(FocalClassifierMixin):
 
     def __init__(
         self,
-        focal_gamma: Any = 2.0,
+        focal_gamma: Any = DEFAULT_GAMMA,
         focal_alpha: Any = None,
         *,
         max_step: float | None = 4.0,

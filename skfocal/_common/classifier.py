@@ -15,13 +15,14 @@ from skfocal.loss import FocalLoss
 
 PARAMETERS_DOC = """
     focal_gamma : float or array-like of shape (n_classes,), default=2.0
-        Focusing parameter, >= 0: how strongly well-classified rows are played down. 0 is log loss. One number,
-        or one per class in the order of ``classes_``.
-    focal_alpha : None, float, array-like of shape (n_classes,), dict or "balanced", default=None
-        Class weights. A number in (0, 1) is the weight of the second class of two, the first weighing the rest
-        to 1; an array is in the order of ``classes_``; a dict goes by label, labels left out weigh as much as
-        they do with None; "balanced" is inversely proportional to the class frequencies. Whatever the form, it
-        is rescaled to a mean of 1 over the training rows, so that 0.5 means "off".
+        Focusing parameter, from 0 to 100: how strongly well-classified rows are played down. 0 is log loss. One
+        number, or one per class in the order of ``classes_``.
+    focal_alpha : dict, "balanced", array-like of shape (n_classes,), float or None, default=None
+        Class weights. A dict goes by label, ``{"fraud": 10.0}``; labels that it does not name weigh 1. "balanced" is
+        inversely proportional to the class frequencies. An array is in the order of ``classes_``. A number in (0, 1)
+        is the weight of the second of two classes **in sorted order** ("ok" of "fraud" and "ok"), the first weighing
+        the rest to 1. Whatever the form, the weights are rescaled to a mean of 1 over the training rows, so that the
+        number 0.5 means no weighting.
 """
 
 CALIBRATION_DOC = """

@@ -22,7 +22,7 @@ def pairs_of(eval_set: Any) -> list[tuple[Any, Any]]:
     pairs = [eval_set] if is_one_pair else list(eval_set)
     for pair in pairs:
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
-            raise ValueError(f"{legal}, got an entry that is none: {type(pair).__name__} of {np.size(pair)} elements")
+            raise ValueError(f"{legal}, got an entry that is no pair, of type {type(pair).__name__}")
     return [(X, y) for X, y in pairs]
 
 
@@ -39,10 +39,13 @@ class EvaluationSets:
 
     def __init__(self, pairs: Sequence[tuple[Any, Any]], X: Any, y: Any, rows: Rows) -> None:
         self.is_training = [A is X and b is y for A, b in pairs]
-        others = [pair for pair, known in zip(pairs, self.is_training, strict=True) if not known]
-        checked = iter(_check_eval_sets(others, X, rows.classes))
         self.tables = [A for A, _ in pairs]
-        self.labels = [rows.indices if known else next(checked) for known in self.is_training]
+        self.labels = [
+            rows.indices
+            if known
+            else _check_eval_set(*pair, X, rows.classes, "eval_set" if len(pairs) == 1 else f"eval_set[{i}]")
+            for i, (pair, known) in enumerate(zip(pairs, self.is_training, strict=True))
+        ]
 
     def weights(self, collection: Any, name: str) -> list[Array | None] | None:
         """Sample weights of each set, (n,) or None, from what `per_set` takes."""
@@ -70,21 +73,16 @@ def per_set(collection: Any, n_sets: int, name: str) -> list[Any]:
     return [*collection, *[None] * (n_sets - len(collection))]
 
 
-def _check_eval_sets(pairs: Sequence[tuple[Any, Any]], X: Any, classes: Array) -> list[Array]:
-    """Labels of each evaluation set as indices into ``classes``, (n,); columns must be as many as those of ``X``."""
-    indices = []
-    expected = _shape(X)[1]
-    for i, (eval_X, eval_y) in enumerate(pairs):
-        name = "eval_set" if len(pairs) == 1 else f"eval_set[{i}]"
-        found = index_labels(eval_y, classes, f"y of {name}")
-        n_rows, n_columns = _shape(eval_X)
-        if found.shape[0] == 0:
-            raise ValueError(f"{name} must have at least one row, got 0")
-        if n_rows is not None and n_rows != found.shape[0]:
-            raise ValueError(f"{name} must have one label per row of its X, got {found.shape[0]} for {n_rows}")
-        if None not in (n_columns, expected) and n_columns != expected:
-            raise ValueError(f"{name} must have the {expected} columns of X, got {n_columns}")
-        indices.append(found)
+def _check_eval_set(eval_X: Any, eval_y: Any, X: Any, classes: Array, name: str) -> Array:
+    """Labels of an evaluation set as indices into ``classes``, (n,); its columns must be as many as those of ``X``."""
+    indices = index_labels(eval_y, classes, f"y of {name}")
+    (n_rows, n_columns), (_, expected) = _shape(eval_X), _shape(X)
+    if indices.shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, got 0")
+    if n_rows is not None and n_rows != indices.shape[0]:
+        raise ValueError(f"{name} must have one label per row of its X, got {indices.shape[0]} for {n_rows}")
+    if None not in (n_columns, expected) and n_columns != expected:
+        raise ValueError(f"{name} must have the {expected} columns of X, got {n_columns}")
     return indices
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,18 @@ MAX_STEP_DOC = """
 
 SCALE_DOC = """
     scale : float, default=1.0
-        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that the booster's
-        regularisation means what it does with log loss.
+        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that ``reg_lambda`` and
+        ``min_child_weight`` mean what they mean with log loss. The least gain of a split and ``reg_alpha`` do not:
+        the larger gamma, the more they prune.
 """
 
 TINY_HESSIAN = 1e-16
 """Floor of a Hessian without ``max_step``: the one XGBoost sets in its own log loss."""
+
+
+CALL = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("y_true", "y_pred", "sample_weight")])
+"""Of a call of an objective. LightGBM asks for it each round, and working it out takes longer than the derivatives of a
+thousand rows."""
 
 
 class FocalObjectiveBase:
@@ -99,6 +106,7 @@ class FocalObjectiveBase:
         """Drop what is kept between calls."""
         # Labels, weights, number of scores and dtype, and the loss bound to them: one tuple, read and replaced whole,
         # so that threads that share an objective never see half of it.
+        self.__signature__ = CALL
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
 

@@ -11,6 +11,10 @@ Estimator = TypeVar("Estimator")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
+LEARNED = "_learned"
+"""Attribute with the names of the attributes that the last fit assigned."""
+
+
 def snapshot(estimator: Estimator) -> Estimator:
     """A shallow copy, made in one step: whatever another thread does to the original, it stays as it is."""
     copy = object.__new__(type(estimator))
@@ -29,16 +33,19 @@ def learning(estimator: Any) -> Iterator[Any]:
     before = vars(estimator).copy()
     copy = snapshot(estimator)
     yield copy
-    parameters = estimator._get_param_names()
-    after = vars(copy)
+    parameters, after = estimator._get_param_names(), vars(copy)
+    # What the last fit learned and this one did not change belongs to this model as well: another thread may have
+    # published its own in between.
     learned = {
         name: value
         for name, value in after.items()
-        if name not in parameters and not (name in before and before[name] is value)
+        if name not in parameters
+        and (name not in before or before[name] is not value or name in before.get(LEARNED, ()))
     }
-    forgotten = before.keys() - after.keys()
+    learned[LEARNED] = frozenset(learned)
     # What is replaced must not be freed before the assignment: that of a booster runs Python code.
     current = vars(estimator).copy()
+    forgotten = (before.keys() - after.keys()) | (current.get(LEARNED, frozenset()) - learned.keys())
     estimator.__dict__ = {name: value for name, value in current.items() if name not in forgotten} | learned
 
 

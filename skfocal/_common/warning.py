@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
 from pathlib import Path
 
-_NOT_THE_USERS = (str(Path(__file__).parents[1]), contextlib.__file__)
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn as of the first line outside this package that led here, however deep the call is."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    """Warn as of the line that called this package, whichever calls, of a parent class's too, lie between."""
+    frame, level, outermost = sys._getframe().f_back, 2, 2
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            outermost = level
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=outermost + 1)

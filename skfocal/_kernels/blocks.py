@@ -38,6 +38,13 @@ def each_block(
     n_threads = max(1, min(n_threads, n_rows * n_classes // BLOCK_ELEMENTS))
     block_rows = rows_per_block(n_rows, n_classes)
     shape = (*scratch_shape, block_rows)
+    if block_rows >= n_rows:  # one block needs neither turns nor threads, which cost as much as a thousand rows
+        scratch = _spare_array(spare, shape, dtype)
+        with np.errstate(under="ignore"):
+            run(0, n_rows, scratch[..., :n_rows])
+        if spare is not None:
+            spare.append(scratch)
+        return
     starts = iter(range(0, n_rows, block_rows))
     turn = allocate_lock()
 

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -67,8 +66,9 @@ def _json(bounds: list[tuple[int, list[float]]]) -> str:
 
 
 def _without_point(value: float) -> str:
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    return f"{'-' * sign}{int(''.join(map(str, digits)))}e{exponent}"
+    mantissa, _, exponent = repr(value).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    return f"{int(whole + fraction)}e{int(exponent or 0) - len(fraction)}"
 
 
 def _written(bounds: list[tuple[int, list[float]]], stack: ExitStack) -> str | None:
@@ -171,7 +171,7 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
 
     What is no table of numbers has none: it is for LightGBM to say what is wrong with it.
     """
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc") and X.ndim == 2:
         part = X.iloc[rows]
         for j in range(part.shape[1]):
             column = part.iloc[:, j]

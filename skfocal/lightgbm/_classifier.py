@@ -27,22 +27,24 @@ from skfocal.lightgbm._training import Training, check_continuation
 class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     __doc__ = f"""LightGBM classifier trained with the focal loss.
 
-    An ``LGBMClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. It
-    differs in the loss, starts at the loss's optimal constant, which it bakes into the first trees, and gives
-    probabilities that focusing has not distorted.
+    An ``LGBMClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. One
+    default differs: ``reg_lambda`` is 1.0, as in XGBoost, instead of 0. Without an L2 penalty LightGBM is
+    overconfident, and it collapses where a class is rare; on data without noise ``reg_lambda=0`` may be better.
+
+    The classifier is trained with the focal loss. It starts at the constant score of least focal loss, which it stores
+    in the first trees, and returns probabilities that focusing has not distorted.
 
     Parameters
     ----------{BOOSTER_PARAMETERS_DOC}
     balanced_bins : bool, default=True
-        Whether up to half of a column's bins are quantiles of the classes, each of the same weight, and the others
-        of the rows. A class of a few dozen rows among many is else in the same bin as its neighbours, where no
-        tree can tell them apart. For numeric columns of arrays and data frames, whatever ``min_data_in_bin``;
-        sparse matrices have LightGBM's bins, and so has a model with a ``forcedbins_filename`` of yours.
+        Whether up to half of each column's bins are placed at per-class quantiles, shared equally among the classes.
+        A class of a few dozen rows would otherwise share a bin with its neighbors, where no tree can tell them apart.
+        This concerns numeric columns of arrays and data frames, whatever ``min_data_in_bin``. Sparse matrices have
+        LightGBM's own bins, and so has a model with a ``forcedbins_filename`` of yours.
     **kwargs
-        Every parameter of ``lightgbm.LGBMClassifier``. ``objective``, ``is_unbalance``, ``scale_pos_weight``,
-        ``num_class``, ``sigmoid`` and ``boosting_type="rf"`` are errors that say what to use instead.
-        ``feature_pre_filter`` is False unless given: LightGBM cannot train a custom objective once its filter has
-        dropped every column.
+        Every parameter of ``lightgbm.LGBMClassifier`` and of LightGBM. ``objective``, ``is_unbalance``,
+        ``scale_pos_weight``, ``pos_bagging_fraction``, ``neg_bagging_fraction``, ``num_class``, ``sigmoid`` and
+        ``boosting_type="rf"`` are errors that say what to use instead.
 
     Attributes
     ----------{FITTED_DOC.rstrip()}
@@ -54,23 +56,35 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
 
     Notes
     -----
-    The loss is trained with `skfocal.FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with
-    log loss.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``reg_lambda`` and
+    ``min_child_weight``, which are compared with sums of second derivatives, mean what they mean with log loss.
+    ``min_split_gain`` and ``reg_alpha`` are compared with the loss itself and with first derivatives: the larger
+    gamma, the more they prune.
+
     The default evaluation metric is the focal loss that is trained. ``binary_logloss``, ``multi_logloss`` and the
     other probability metrics are computed on what ``predict_proba`` gives; a callable is handed probabilities, as by
     ``LGBMClassifier``, and a `FocalMetric` scores.
 
-    With ``focal_gamma=0``, ``max_step=None`` and ``balanced_bins=False`` it grows the trees of ``LGBMClassifier``.
+    With ``focal_gamma=0, max_step=None, balanced_bins=False, reg_lambda=0`` it grows the very trees of
+    ``LGBMClassifier()``, except for ``boosting_type="dart"``.
+
+    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
+    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
+
+    Opened without this package, the saved booster gives raw scores, which `skfocal.FocalLoss.predict_proba` turns into
+    probabilities.
 
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skfocal.lightgbm import FocalLGBMClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> clf = FocalLGBMClassifier(focal_gamma=2.0, n_estimators=20, verbosity=-1).fit(X, y)
+    >>> clf = FocalLGBMClassifier(focal_gamma=0.5, n_estimators=20, verbosity=-1).fit(X, y)
     >>> float(clf.score(X, y)) > 0.95
     True
     """
+
+    changed_defaults = {"reg_lambda": 1.0}
 
     intercept_: Any
     _names_in: list[str] | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -15,24 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
 from skfocal._common.labels import encode_labels, resolve_class_weight
+from skfocal._common.state import learning, undisturbed
+from skfocal._common.warning import warn_user
 from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
-from skfocal.linear_model._blas import scipy_on_one_thread
 from skfocal.linear_model._objective import LinearObjective
-
-SOLVERS = ("lbfgs", "trust-krylov", "trust-exact")
-
-WHITEN_EVERY = 10
-"""Iterations of L-BFGS between two looks at the curvature, more for many columns and times the number of scores, whose
-coupling L-BFGS has to learn between looks. Most problems are solved by then; on
-columns of heavy tails, whose large values stop counting once they are fitted, the first look misleads."""
-
-WHITEN_AT_ONCE = 100
-"""Columns up to which the first look at the curvature comes before the first iteration: with more it costs as much as
-several of them, and columns that hardly correlate do without."""
-
-OUT_OF_ITERATIONS = 1
-"""SciPy's status of L-BFGS-B for having reached ``maxiter``."""
+from skfocal.linear_model._solve import SOLVERS, minimize
 
 
 class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimator):
@@ -107,7 +94,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
     True
     """
 
-    coef_: Array
+    coef_: Any
     intercept_: Array
 
     def __init__(
@@ -151,7 +138,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
             ("l1_ratio", "a number in [0, 1]", lambda v: is_number(v) and 0 <= v <= 1),
             ("fit_intercept", "True or False", lambda v: isinstance(v, (bool, np.bool_))),
             ("solver", f"one of {SOLVERS}", lambda v: isinstance(v, str) and v in SOLVERS),
-            ("max_iter", "an integer >= 1", lambda v: isinstance(v, Integral) and is_number(v) and int(v) >= 1),
+            ("max_iter", "an integer >= 0", lambda v: isinstance(v, Integral) and is_number(v) and int(v) >= 0),
             ("tol", "a finite number > 0", lambda v: is_number(v) and 0 < v < np.inf),
             ("warm_start", "True or False", lambda v: isinstance(v, (bool, np.bool_))),
             ("verbose", "an integer >= 0 or a bool", lambda v: isinstance(v, (Integral, np.bool_)) and int(v) >= 0),
@@ -186,6 +173,12 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
             If a parameter, X, y or sample_weight is not as described here.
         """
         self._check_parameters()
+        # Underflow is part of the formulas: an easy row weighs nothing.
+        with learning(self) as model, np.errstate(under="ignore"):
+            model._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=False)
         classes, indices = encode_labels(y)
         weight = check_sample_weight(sample_weight, X.shape[0], np.float64)
@@ -194,88 +187,45 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         if self.class_weight is not None:
             weight = outer[indices] if weight is None else weight * outer[indices]
         n_scores = 1 if classes.shape[0] == 2 else classes.shape[0]
-        # The solvers need the objective to more digits than float32 sums have.
-        X64 = X.astype(np.float64, copy=False)
+        constant = np.zeros(n_scores)
+        if self.fit_intercept:
+            constant[:] = loss.optimal_scores(np.bincount(indices, weights=weight, minlength=classes.shape[0]))
         objective = LinearObjective(
-            X64, loss.on(indices, n_scores, weight), weight, n_scores, self.C, self.l1_ratio, self.fit_intercept
+            X, loss.on(indices, n_scores, weight), weight, constant, self.C, self.l1_ratio, self.fit_intercept
         )
-        coef, intercept = np.zeros((n_scores, X.shape[1])), np.zeros(n_scores)
-        if self.warm_start and getattr(self, "coef_", coef[:0]).shape == coef.shape:
-            coef, intercept = self.coef_.astype(np.float64), self.intercept_.astype(np.float64)
-        elif self.fit_intercept:
-            totals = np.bincount(indices, weights=weight, minlength=classes.shape[0])
-            intercept[:] = loss.optimal_scores(totals)
-        objective.scale_at(intercept)
-        coef, intercept, n_iter = self._solve(objective, coef, intercept)
-
+        start = self._start(constant, X.shape[1])
+        callback = _Printer(self.solver) if self.verbose else None
+        end, n_iter = minimize(objective, objective.pack(*start), self.solver, self.max_iter, self.tol, callback)
+        if not end.optimality <= self.tol:
+            self._warn(end.optimality, n_iter)
+        coef, intercept = objective.unpack(end.x)
         self.classes_, self.focal_loss_ = classes, loss
         self.coef_ = coef.astype(X.dtype, copy=False)
         self.intercept_ = intercept.astype(X.dtype, copy=False)
         self.n_iter_ = np.array([n_iter], dtype=np.int32)
-        return self
 
-    def _solve(self, objective: LinearObjective, coef: Array, intercept: Array) -> tuple[Array, Array, int]:
-        options: dict[str, Any] = {"maxiter": self.max_iter, "gtol": self.tol}
-        keywords: dict[str, Any] = {}
-        if self.solver == "lbfgs":
-            method = "L-BFGS-B"
-            # 64 eps, as in scikit-learn: below that the objective's own rounding decides. 50 line-search steps
-            # rather than 20: the first step is from the origin, where the scaling knows least. 100 curvature pairs
-            # rather than 10 halve the iterations on correlated columns; with many unknowns their products would
-            # cost as much as X's.
-            pairs = min(100, max(10, 200_000 // (objective.n_features * objective.n_scores)))
-            options |= {"ftol": 64 * np.finfo(float).eps, "maxls": 50, "maxcor": pairs}
-            keywords["bounds"] = objective.bounds
-        else:
-            method = self.solver
-            keywords["hessp" if method == "trust-krylov" else "hess"] = (
-                objective.hessian_product if method == "trust-krylov" else objective.hessian
-            )
-        if self.verbose:
-            keywords["callback"] = _Printer(self.solver)
-        # trust-krylov multiplies memory that it has not filled yet by 0 before it writes there (scipy up to 1.18): the
-        # result is right, but what chance left in that memory, NaN or a number near the largest, would warn.
-        whitens = self.solver == "lbfgs" and objective.can_be_whitened
-        n_iter = 0
-        while True:
-            if whitens:
-                if n_iter > 0 or objective.n_features <= WHITEN_AT_ONCE:
-                    objective.whiten_at(coef, intercept)
-                options["maxiter"] = min(
-                    max(WHITEN_EVERY * objective.n_scores, objective.n_features // 10), self.max_iter - n_iter
-                )
-            unfilled: Any = "ignore" if method == "trust-krylov" else None
-            with np.errstate(invalid=unfilled, over=unfilled), scipy_on_one_thread():
-                result = optimize.minimize(
-                    objective, objective.pack(coef, intercept), jac=True, method=method, options=options, **keywords
-                )
-            n_iter += int(result.nit)
-            coef, intercept = objective.unpack(result.x)
-            if not (whitens and result.status == OUT_OF_ITERATIONS and n_iter < self.max_iter):
-                break
-        if not result.success:
-            self._warn_unless_exact(result, objective, n_iter)
-        return coef, intercept, n_iter
+    def _start(self, constant: Array, n_features: int) -> tuple[Array, Array]:
+        """Coefficients and intercepts to start at: the last ones, if they are wanted and fit, or the constant."""
+        shape = constant.shape[0], n_features
+        if self.warm_start and getattr(self, "coef_", constant[:0]).shape == shape:
+            coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
+            intercept = self.intercept_ if self.fit_intercept else constant
+            return coef.astype(np.float64), intercept.astype(np.float64)
+        return np.zeros(shape), constant
 
-    def _warn_unless_exact(self, result: Any, objective: LinearObjective, n_iter: int) -> None:
-        size = objective.optimality(result.x, result.jac)
-        out_of_steps = n_iter >= self.max_iter
-        # The unknowns have curvature 1, so a step could gain size**2 / 2 at most: where that is less than the
-        # rounding of the objective, the solver has converged.
-        if size**2 <= 64 * np.finfo(float).eps * max(1.0, abs(result.fun)):
-            return
-        advice = (
+    def _warn(self, size: float, n_iter: int) -> None:
+        what_to_do = (
             f"Raise max_iter (now {self.max_iter}) or tol (now {self.tol:g}), or lower C (now {self.C:g})"
-            if out_of_steps
+            if n_iter >= self.max_iter
             else f"It can get no closer in float64: raise tol (now {self.tol:g}), or lower C (now {self.C:g})"
         )
-        warnings.warn(
+        warn_user(
             f"{self.solver} did not converge after {n_iter} iterations: the largest entry of the gradient is "
-            f"{size:.1e}. {advice}.",
+            f"{size:.1e}. {what_to_do}.",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
+    @undisturbed
     def decision_function(self, X: Any) -> Array:
         """Raw scores, before the sigmoid or softmax.
 
@@ -294,6 +244,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         scores = scores.toarray() if sparse.issparse(scores) else np.asarray(scores)
         return scores[:, 0] if self.coef_.shape[0] == 1 else scores
 
+    @undisturbed
     def predict(self, X: Any) -> Array:
         """Labels that the scores decide for.
 
@@ -307,6 +258,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         """
         return self._labels(self.decision_function(X))
 
+    @undisturbed
     def predict_proba(self, X: Any) -> Array:
         """Class probabilities, corrected as ``calibration`` says.
 

@@ -1,60 +1,138 @@
 """Parameters and tensors of the PyTorch losses: what is legal, and what they are per class.
 
-May import PyTorch and ``_kernels``. Every message names the parameter, says what came and what is legal.
+May import PyTorch, ``_kernels`` and ``_common``. Every message names the parameter, says what came and what is legal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from skfocal._kernels.arguments import check_alpha, check_gamma, is_number
+from skfocal._common import neural
+from skfocal._kernels.arguments import check_gamma, is_number
 
 
-def _checked(name: str, value: Any) -> float | tuple[float, ...]:
+def numbers(name: str, value: Any) -> Any:
+    """``value`` as Python numbers, if it is a tensor."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.is_meta or value.is_complex() or value.dtype == torch.bool:
+        raise TypeError(f"{name} must hold real numbers, got a tensor of {value.dtype} on the device {value.device}")
+    return value.tolist()
+
+
+def _checked(check: Callable[[Any], Any], value: Any) -> Any:
     # NumPy's checks would break a compiled graph; there the modules' parameters have been checked before.
     if torch.compiler.is_compiling():
-        return float(value) if is_number(value) else tuple(float(v) for v in value)
-    numbers: float | tuple[float, ...] = check_gamma(value) if name == "gamma" else check_alpha(value)  # type: ignore[assignment]
-    return numbers
+        return float(value) if is_number(value) else tuple(value)
+    return check(value)
 
 
-def pair(name: str, value: Any, z: Tensor) -> tuple[Any, Any]:
-    """``gamma`` or ``alpha`` of class 0 and of class 1: numbers, or tensors of one element on the device of z."""
-    if name == "alpha" and isinstance(value, Tensor):
-        return tuple(per_class(name, value, z.new_empty(2)).unbind())  # type: ignore[return-value]
-    numbers = _checked(name, value)
-    if isinstance(numbers, tuple):
-        if len(numbers) != 2:
-            raise ValueError(f"{name} must have one entry per class: got {len(numbers)} entries for 2 classes")
-        return numbers
-    return (numbers, numbers) if name == "gamma" else (1.0 - numbers, numbers)
+def gamma_pair(gamma: Any, z: Tensor) -> tuple[Any, Any]:
+    """Gamma of class 0 and of class 1: numbers, or tensors of one element like z."""
+    if isinstance(gamma, Tensor):
+        gamma = gamma.detach().to(z)
+        if gamma.dim() == 0:
+            return gamma, gamma
+        if gamma.shape != (2,):
+            raise ValueError(f"gamma must be one number or one per class: got shape {tuple(gamma.shape)} for 2 classes")
+        return tuple(gamma.unbind())  # type: ignore[return-value]  # of two elements
+    return neural.per_class("gamma", _checked(check_gamma, gamma), 2)  # type: ignore[return-value]
+
+
+def alpha_pair(alpha: Any, z: Tensor) -> tuple[Any, Any]:
+    """Alpha of class 0 and of class 1: numbers, or tensors like z that broadcast against it."""
+    if alpha is None:
+        return 1.0, 1.0
+    if isinstance(alpha, Tensor):
+        if alpha.dim() == 0:
+            alpha = torch.stack((1 - alpha, alpha))
+        if alpha.shape[0] != 2:
+            raise ValueError(
+                f"alpha must have one entry per class: got shape {tuple(alpha.shape)} for 2 classes. Weights of class "
+                "1 by label are pos_weight; weights of both classes by label have shape (2, labels)"
+            )
+        return tuple(_by_label("alpha", part, z) for part in alpha.unbind())  # type: ignore[return-value]
+    both = neural.per_class("alpha", _checked(neural.check_alpha_pair, alpha), 2)
+    return tuple(_by_label("alpha", part, z) for part in both)  # type: ignore[return-value]
+
+
+def positive_weight(pos_weight: Any, z: Tensor) -> Any:
+    """``pos_weight``: a number, or a tensor like z that broadcasts against it."""
+    if pos_weight is None:
+        return 1.0
+    if not isinstance(pos_weight, Tensor):
+        pos_weight = _checked(neural.check_pos_weight, pos_weight)
+    return _by_label("pos_weight", pos_weight, z)
+
+
+def _by_label(name: str, weight: Any, z: Tensor) -> Any:
+    if is_number(weight):
+        return float(weight)
+    weight = (
+        weight.detach().to(z) if isinstance(weight, Tensor) else torch.tensor(weight, dtype=z.dtype, device=z.device)
+    )
+    fits = weight.dim() <= z.dim() and all(
+        n in (1, m) for n, m in zip(reversed(weight.shape), reversed(z.shape), strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} must be one number or broadcast against logits, one entry per label: got shape "
+            f"{tuple(weight.shape)} for logits of shape {tuple(z.shape)}"
+        )
+    return weight
 
 
 def per_class(name: str, value: Any, z: Tensor) -> Any:
     """``gamma`` or ``alpha`` of the K classes, the last dimension of z: (K,) like z, or one number for gamma."""
     n_classes = z.shape[-1]
-    if name == "alpha" and isinstance(value, Tensor):
+    if isinstance(value, Tensor):
+        if value.dim() == 0 and name == "gamma":
+            return value.detach().to(z)
+        if value.dim() == 0 and n_classes == 2:
+            value = torch.stack((1 - value, value))
         if value.shape != (n_classes,):
             raise ValueError(
-                f"alpha must have one entry per class: got shape {tuple(value.shape)} for {n_classes} classes"
+                f"{name} must have one entry per class: got shape {tuple(value.shape)} for {n_classes} classes"
             )
         return value.detach().to(z)
-    numbers = _checked(name, value)
-    if isinstance(numbers, float):
-        if name == "gamma":
-            return numbers
-        if n_classes != 2:
-            raise ValueError(
-                f"alpha must be None or one number > 0 per class for {n_classes} classes, got {value!r}: "
-                "a single number is for two classes"
-            )
-        numbers = (1.0 - numbers, numbers)
-    if len(numbers) != n_classes:
-        raise ValueError(f"{name} must have one entry per class: got {len(numbers)} entries for {n_classes} classes")
-    return torch.tensor(numbers, dtype=z.dtype, device=z.device)
+    value = _checked(check_gamma if name == "gamma" else neural.check_alpha, value)
+    if isinstance(value, float) and name == "gamma":
+        return value
+    return torch.tensor(neural.per_class(name, value, n_classes), dtype=z.dtype, device=z.device)
+
+
+def known(flag: Tensor) -> bool | None:
+    """The value of one flag; None where it may not be asked for: in a compiled graph, under vmap, without data."""
+    if torch.compiler.is_compiling() or flag.is_meta:
+        return None
+    try:
+        return bool(flag)
+    except RuntimeError:  # vmap's
+        return None
+
+
+def check_can_be_undone(alpha_by_class: Any) -> None:
+    """No class has the weight 0: its probability can't be got back from scores that were trained without it."""
+    for alpha in alpha_by_class:
+        zero = known((alpha == 0).any()) if isinstance(alpha, Tensor) else alpha == 0
+        if zero:
+            got = [a.tolist() if isinstance(a, Tensor) else a for a in alpha_by_class]
+            raise ValueError(f"alpha must be > 0 for every class where it is to be undone, got {got}")
+
+
+def check_ignore_index(ignore_index: Any) -> None:
+    """None, or a number that is no probability."""
+    if torch.compiler.is_compiling() or ignore_index is None:
+        return
+    legal = f"ignore_index must be None or a number outside [0, 1], got {ignore_index!r}"
+    if not is_number(ignore_index):
+        raise TypeError(legal)
+    if not (ignore_index < 0 or ignore_index > 1):
+        raise ValueError(legal)
 
 
 def check_reduction(reduction: Any) -> None:
@@ -65,13 +143,8 @@ def check_reduction(reduction: Any) -> None:
 
 def check_label_smoothing(label_smoothing: Any) -> None:
     """A number in [0, 1]."""
-    if torch.compiler.is_compiling():  # where numbers may be symbols, which no message can hold
-        return
-    legal = f"label_smoothing must be a number in [0, 1], got {label_smoothing!r}"
-    if not is_number(label_smoothing):
-        raise TypeError(legal)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(legal)
+    if not torch.compiler.is_compiling():  # where numbers may be symbols, which no message can hold
+        neural.check_label_smoothing(label_smoothing)
 
 
 def check_logits(logits: Any) -> None:

@@ -10,41 +10,53 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from skfocal.torch._checks import (
+    alpha_pair,
     check_binary_target,
+    check_can_be_undone,
+    check_ignore_index,
     check_indices,
     check_label_smoothing,
     check_logits,
     check_reduction,
     check_target,
-    pair,
+    gamma_pair,
+    known,
     per_class,
+    positive_weight,
 )
-from skfocal.torch._kernels import Gamma, binary_loss, log_probabilities, log_w, soft_loss, softmax_loss
+from skfocal.torch._kernels import Gamma, binary_loss
+from skfocal.torch._softmax import log_probabilities, log_w, soft_loss, softmax_loss
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
-Parameter: TypeAlias = float | Sequence[float] | Tensor
+Parameter: TypeAlias = float | Sequence[Any] | Tensor
 
 
 def binary_focal_loss(
     logits: Tensor,
     target: Tensor,
-    gamma: Any = 2.0,
+    gamma: Parameter = 2.0,
     alpha: Parameter | None = None,
     reduction: Reduction = "mean",
+    *,
+    pos_weight: Parameter | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: float | None = None,
 ) -> Tensor:
     r"""Focal loss of logits and targets of the same shape; what `BinaryFocalLoss` computes.
 
-    .. math:: FL = -\alpha_1 y \, (1-p)^{\gamma_1} \log p - \alpha_0 (1-y) \, p^{\gamma_0} \log(1-p)
+    .. math:: FL = -\alpha_1 w \, y \, (1-p)^{\gamma_1} \log p - \alpha_0 (1-y) \, p^{\gamma_0} \log(1-p)
 
     Parameters
     ----------
     logits : Tensor of any shape
-        Scores before the sigmoid. float16 and bfloat16 are computed and returned in float32, also under autocast.
+        Scores before the sigmoid. float16 and bfloat16 are computed and returned in float32, also under autocast. An
+        infinite one counts as the largest finite one.
     target : Tensor of the same shape
         1 or True for the positive class, 0 or False for the negative one, or the probability of the positive class.
         Values are not checked, as in `torch.nn.functional.binary_cross_entropy_with_logits`.
-    gamma, alpha, reduction
-        As in `BinaryFocalLoss`. Values of a tensor ``alpha`` are not checked; no gradient flows to it.
+    gamma, alpha, reduction, pos_weight, label_smoothing, ignore_index
+        As in `BinaryFocalLoss`; ``w`` is ``pos_weight``. Values of tensors are not checked and no gradient flows to
+        them.
 
     Returns
     -------
@@ -70,20 +82,36 @@ def binary_focal_loss(
     [6e-06, 0.701868]
     """
     check_reduction(reduction)
+    check_label_smoothing(label_smoothing)
+    check_ignore_index(ignore_index)
     check_logits(logits)
     check_binary_target(target, logits)
     z = _at_least_float32(logits)
-    gamma_0, gamma_1 = pair("gamma", gamma, z)
-    alpha_0, alpha_1 = (1.0, 1.0) if alpha is None else pair("alpha", alpha, z)
-    summed = reduction != "none"
-    loss = binary_loss(z, target.to(z), alpha_1, alpha_0, gamma_1, gamma_0, summed)
-    return loss / z.numel() if reduction == "mean" else loss
+    y = target.to(z)
+    gamma_0, gamma_1 = gamma_pair(gamma, z)
+    alpha_0, alpha_1 = alpha_pair(alpha, z)
+    alpha_1 = alpha_1 * positive_weight(pos_weight, z)
+    counted = None
+    if ignore_index is not None:
+        # Their logits may be anything: 0 times the derivative of infinity is no number.
+        counted = y != ignore_index
+        z, y = torch.where(counted, z, 0.0), torch.where(counted, y, 0.0)
+    if label_smoothing > 0:
+        y = y * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    total = reduction != "none" and counted is None
+    loss = binary_loss(z, y, alpha_1, alpha_0, gamma_1, gamma_0, total)
+    if counted is None:
+        return loss / z.numel() if reduction == "mean" else loss
+    loss = torch.where(counted, loss, 0.0)
+    if reduction == "none":
+        return loss
+    return loss.sum() / counted.sum() if reduction == "mean" else loss.sum()
 
 
 def multiclass_focal_loss(
     logits: Tensor,
     target: Tensor,
-    gamma: Any = 2.0,
+    gamma: Parameter = 2.0,
     alpha: Parameter | None = None,
     reduction: Reduction = "mean",
     ignore_index: int = -100,
@@ -96,11 +124,12 @@ def multiclass_focal_loss(
     Parameters
     ----------
     logits : Tensor of shape (K,), (N, K) or (N, K, ...)
-        Scores before the softmax, K >= 2. float16 and bfloat16 are computed and returned in float32.
+        Scores before the softmax, K >= 2; minus infinity for a class that can't be. float16 and bfloat16 are computed
+        and returned in float32.
     target : Tensor
         Class indices of shape (), (N,) or (N, ...), or class probabilities shaped like ``logits``, floating-point.
     gamma, alpha, reduction, ignore_index, label_smoothing
-        As in `MulticlassFocalLoss`. Values of a tensor ``alpha`` are not checked; no gradient flows to it.
+        As in `MulticlassFocalLoss`. Values of tensors are not checked and no gradient flows to them.
 
     Returns
     -------
@@ -137,6 +166,9 @@ def multiclass_focal_loss(
         counted = t != ignore_index
         t = torch.where(counted, t, 0)
         check_indices(z, t)
+        if z.device.type != "cpu" or not known(counted.all()):
+            # Their logits may be anything: 0 times the derivative of infinity is no number.
+            z = torch.where(counted.unsqueeze(1), z, 0.0)
         loss, weight = _hard_targets(z, t, gammas, weights, label_smoothing)
         loss, divisor = torch.where(counted, loss, 0.0), torch.where(counted, weight, 0.0).sum()
     if reduction == "none":
@@ -145,7 +177,7 @@ def multiclass_focal_loss(
 
 
 def posterior(
-    logits: Tensor, gamma: Any = 2.0, alpha: Parameter | None = None, *, class_dim: int | None = None
+    logits: Tensor, gamma: Parameter = 2.0, alpha: Parameter | None = None, *, class_dim: int | None = None
 ) -> Tensor:
     """Calibrated class probabilities that belong to the logits of a network trained with focal loss.
 
@@ -156,12 +188,14 @@ def posterior(
     Parameters
     ----------
     logits : Tensor
-        Scores before the sigmoid or softmax. float16 and bfloat16 give float32.
-    gamma : float or sequence of floats, default=2.0
+        Scores before the sigmoid or softmax; minus infinity for a class that can't be. float16 and bfloat16 give
+        float32.
+    gamma : float, sequence of floats or Tensor, default=2.0
         That of the loss in training.
     alpha : float, sequence of floats, Tensor or None, default=None
-        That of the loss in training, for probabilities in the training population. None leaves the class weights in,
-        as `skfocal.FocalLoss.predict_proba` does for ``calibration="focus"``.
+        That of the loss in training, for probabilities in the training population; with ``pos_weight``, its product
+        with the weight of class 1. None leaves the class weights in, as `skfocal.FocalLoss.predict_proba` does for
+        ``calibration="focus"``.
     class_dim : int or None, default=None
         None: each logit is a two-class problem of its own and belongs to class 1. Otherwise the dimension of the
         classes, as in `torch.softmax`.
@@ -170,6 +204,11 @@ def posterior(
     -------
     Tensor
         Shaped like ``logits``: the probability of class 1, or of each class along ``class_dim``. Differentiable.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not legal, or if a class has the weight 0.
 
     References
     ----------
@@ -187,11 +226,12 @@ def posterior(
     check_logits(logits)
     z = _at_least_float32(logits)
     if class_dim is None:
-        gamma_0, gamma_1 = pair("gamma", gamma, z)
+        gamma_0, gamma_1 = gamma_pair(gamma, z)
         log_p, log_q = logsigmoid(z), logsigmoid(-z)
         odds = z + log_w(log_q, log_p, gamma_0) - log_w(log_p, log_q, gamma_1)
         if alpha is not None:
-            alpha_0, alpha_1 = pair("alpha", alpha, z)
+            alpha_0, alpha_1 = alpha_pair(alpha, z)
+            check_can_be_undone((alpha_0, alpha_1))
             odds = odds - torch.log(torch.as_tensor(alpha_1 / alpha_0, dtype=z.dtype, device=z.device))
         return torch.sigmoid(odds)
     n_classes = z.shape[class_dim]
@@ -199,7 +239,9 @@ def posterior(
     log_p, log_q = log_probabilities(z.reshape(-1, n_classes))
     log_posterior = log_p - log_w(log_p, log_q, per_class("gamma", gamma, z))
     if alpha is not None:
-        log_posterior = log_posterior - torch.log(per_class("alpha", alpha, z))
+        weights = per_class("alpha", alpha, z)
+        check_can_be_undone((weights,))
+        log_posterior = log_posterior - torch.log(weights)
     return log_posterior.softmax(1).reshape(z.shape).movedim(-1, class_dim)
 
 
@@ -211,9 +253,11 @@ def _hard_targets(
     if label_smoothing > 0:
         y = torch.zeros_like(z).scatter(1, t.unsqueeze(1), 1.0)
         return _soft_targets(z, y, gamma, alpha, label_smoothing), weight
-    gamma_t = gamma if isinstance(gamma, float) else gamma.gather(0, t)
-    loss = softmax_loss(z, t, gamma_t)
-    return loss if alpha is None else loss * weight, weight
+    if isinstance(gamma, Tensor):
+        gamma = gamma.gather(0, t) if gamma.dim() else gamma.expand(t.shape)
+    loss = softmax_loss(z, t, gamma)
+    # A class without weight adds nothing, even where it is impossible and its loss infinite.
+    return loss if alpha is None else torch.where(weight == 0, 0.0, loss * weight), weight
 
 
 def _soft_targets(z: Tensor, y: Tensor, gamma: Gamma, alpha: Tensor | None, label_smoothing: float) -> Tensor:

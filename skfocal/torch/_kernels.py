@@ -26,6 +26,9 @@ from torch.nn.functional import logsigmoid
 Gamma: TypeAlias = float | Tensor
 Grads: TypeAlias = tuple[Tensor | None, ...]
 
+FAR = -1000.0
+"""Below this log-odds p is 0 in float64 too, and the loss of gamma is that of cross-entropy: ``FL(u) = -u``."""
+
 BLOCK_BYTES = 2**20
 """Size of a block of the binary loss on a CPU. Smaller ones pay for the calls, larger ones leave the cache: measured
 from 32 kB to 8 MB, in float32 and float64."""
@@ -35,14 +38,24 @@ def q_to_the_gamma(q: Tensor, log_q: Tensor, gamma: Gamma) -> Tensor:
     """``q**gamma``, by products for the usual gammas, else as ``exp(gamma * log q)``: no pole at ``q = 0``."""
     if isinstance(gamma, float) and gamma in (0.0, 1.0, 2.0):
         return torch.ones_like(q) if gamma == 0.0 else q if gamma == 1.0 else q * q
-    return torch.exp(gamma * log_q)
+    return power(log_q, gamma)
+
+
+def power(log_q: Tensor, gamma: Gamma) -> Tensor:
+    """``exp(gamma * log_q)``, which is 1 for ``gamma = 0`` even where ``log_q`` is minus infinity."""
+    return torch.exp(gamma * log_q.clamp(min=torch.finfo(log_q.dtype).min))
 
 
 def focal(u: Tensor, gamma: Gamma, order: int) -> list[Tensor]:
-    """``FL(u)`` and its derivatives up to ``order`` (2 at most), each shaped like ``u`` and differentiable."""
-    p, q, l, log_q = torch.sigmoid(u), torch.sigmoid(-u), logsigmoid(u), logsigmoid(-u)
+    """``FL(u)`` and its derivatives up to ``order`` (2 at most), each shaped like ``u`` and differentiable.
+
+    Defined for infinite ``u`` too: the loss is infinite at minus infinity, its derivative is -1 there.
+    """
+    # p*l is 0 times infinity at the end, and in autograd q**gamma meets an infinite l before that.
+    near = u.clamp(min=FAR)
+    p, q, l, log_q = torch.sigmoid(near), torch.sigmoid(-near), logsigmoid(near), logsigmoid(-near)
     qg = q_to_the_gamma(q, log_q, gamma)
-    derivatives = [-qg * l]
+    derivatives = [torch.addcmul(torch.relu(FAR - u), qg, l, value=-1.0)]
     if order >= 1:
         derivatives.append(qg * (gamma * p * l - q))
     if order >= 2:
@@ -50,12 +63,13 @@ def focal(u: Tensor, gamma: Gamma, order: int) -> list[Tensor]:
     return derivatives
 
 
-def _add(a: Tensor | None, b: Tensor) -> Tensor:
+def add(a: Tensor | None, b: Tensor) -> Tensor:
+    """``a + b``, where there is an ``a``."""
     return b if a is None else a + b
 
 
 def binary_loss(
-    z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: float, gamma_0: float, total: bool
+    z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: Gamma, gamma_0: Gamma, total: bool
 ) -> Tensor:
     """What `BinaryFunction` describes, differentiable."""
     # Dynamo traces no Function with a forward-mode derivative. Compiled, the formula is one fused loop anyway.
@@ -69,16 +83,19 @@ def binary_loss(
 class BinaryFunction(Function):
     """``y*alpha_1*FL(z) + (1-y)*alpha_0*FL(-z)``, or its sum if ``total``, and its derivative by z, shaped like z.
 
-    ``y`` is a target in [0, 1]; a soft one is the expectation over the two classes. The alphas are numbers or
-    tensors of one element, and constants. Differentiable by z and, for targets that are predicted themselves, by y.
+    ``y`` is a target in [0, 1]; a soft one is the expectation over the two classes. The alphas and gammas are numbers
+    or tensors that broadcast against z, and constants. Differentiable by z and, for targets that are predicted
+    themselves, by y.
     """
 
     @staticmethod
     def forward(
-        z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: float, gamma_0: float, total: bool
+        z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: Gamma, gamma_0: Gamma, total: bool
     ) -> tuple[Tensor, Tensor]:
         constants = (alpha_1, alpha_0, gamma_1, gamma_0)
-        if gamma_1 != gamma_0 or z.device.type != "cpu" or z.numel() == 0:
+        one_gamma = isinstance(gamma_1, float) and isinstance(gamma_0, float) and gamma_1 == gamma_0
+        per_element = any(isinstance(alpha, Tensor) and alpha.dim() for alpha in (alpha_1, alpha_0))
+        if not one_gamma or per_element or z.device.type != "cpu" or z.numel() == 0:
             loss, gradient = _binary_loss_gradient(z, y, *constants)
             return loss.sum() if total else loss, gradient
         z, y = z.contiguous(), y.contiguous()
@@ -120,8 +137,8 @@ class BinaryFunction(Function):
             if by_loss is not None:
                 to_y = by_loss * loss_by_y
             if by_gradient is not None:
-                to_z = _add(to_z, by_gradient * hessian)
-                to_y = _add(to_y, by_gradient * gradient_by_y)
+                to_z = add(to_z, by_gradient * hessian)
+                to_y = add(to_y, by_gradient * gradient_by_y)
         return to_z, to_y, None, None, None, None, None
 
     @staticmethod
@@ -138,14 +155,30 @@ class BinaryFunction(Function):
             x.expand(info.batch_size, *x.shape) if d is None else x.movedim(d, 0)
             for x, d in zip((z, y), in_dims[:2], strict=True)
         )
-        loss, gradient = BinaryFunction.apply(z, y, *constants[:4], False)
+
+        def per_batch(x: Any, d: int | None) -> Any:
+            # Dimensions broadcast from the right: one of the batch has to stay left of all of them.
+            if d is None:
+                return x
+            x = x.movedim(d, 0)
+            return x.reshape(info.batch_size, *(1,) * (z.dim() - x.dim()), *x.shape[1:])
+
+        numbers = (per_batch(x, d) for x, d in zip(constants[:4], in_dims[2:6], strict=True))
+        loss, gradient = BinaryFunction.apply(z, y, *numbers, False)
         return (loss.reshape(info.batch_size, -1).sum(1) if constants[4] else loss, gradient), (0, 0)
 
 
+def _finite(z: Tensor) -> Tensor:
+    # The loss of the class that is not true has the weight 0, and 0 times infinity is no number.
+    limits = torch.finfo(z.dtype)
+    return z.clamp(limits.min, limits.max)
+
+
 def _binary_derivatives(
-    z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: float, gamma_0: float
+    z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: Gamma, gamma_0: Gamma
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Second derivative by z, first by y, and second by z and y, of the loss of two classes."""
+    z = _finite(z)
     loss_1, slope_1, curvature_1 = focal(z, gamma_1, 2)
     loss_0, slope_0, curvature_0 = focal(-z, gamma_0, 2)
     hessian = y * alpha_1 * curvature_1 + (1 - y) * alpha_0 * curvature_0
@@ -153,8 +186,9 @@ def _binary_derivatives(
 
 
 def _binary_loss_gradient(
-    z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: float, gamma_0: float
+    z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: Gamma, gamma_0: Gamma
 ) -> tuple[Tensor, Tensor]:
+    z = _finite(z)
     loss_1, slope_1 = focal(z, gamma_1, 1)
     loss_0, slope_0 = focal(-z, gamma_0, 1)
     weight_1, weight_0 = y * alpha_1, (1 - y) * alpha_0
@@ -173,7 +207,8 @@ def _hard_block(
 ) -> None:
     """Fill ``loss`` and ``gradient`` for targets of 0 and 1, each element by the one class that is true."""
     minus_u, e, p, q = scratch
-    torch.addcmul(z, y, z, value=-2.0, out=minus_u)
+    # Not z - 2*y*z, which overflows for the largest logits.
+    torch.mul(z, torch.mul(y, -2.0, out=e).add_(1.0), out=minus_u)
     # p is divided by, and in float32 it underflows at u = -88. Below u = -80 q + gamma*p*L is 1 to the last digit, in
     # float64 too, so the clip does not change the gradient; the loss keeps the true margin.
     far = bool(minus_u.max() > 80.0)
@@ -181,9 +216,9 @@ def _hard_block(
     torch.sigmoid(torch.neg(v, out=e), out=p)
     torch.sigmoid(v, out=q)
     L = torch.log1p(torch.div(q, p, out=e), out=loss)
-    if far:
-        torch.maximum(L, minus_u, out=L)
     torch.addcmul(q, p, L, value=gamma, out=gradient)
+    if far:
+        torch.maximum(L, minus_u.clamp_(max=torch.finfo(z.dtype).max), out=L)
     if gamma in (0.0, 1.0, 2.0):
         qg = q.fill_(1.0) if gamma == 0.0 else q if gamma == 1.0 else q.square_()
     else:
@@ -194,110 +229,3 @@ def _hard_block(
     gradient.mul_(qg)
     torch.addcmul(gradient, y, gradient, value=-2.0, out=gradient)
     loss.mul_(qg)
-
-
-def softmax_loss(z: Tensor, t: Tensor, gamma: Gamma) -> Tensor:
-    """What `SoftmaxFunction` describes, (n,), differentiable."""
-    if torch.compiler.is_compiling():
-        others = z.scatter(1, t.unsqueeze(1), -torch.inf)
-        return focal(z.gather(1, t.unsqueeze(1)).squeeze(1) - others.logsumexp(1), gamma, 0)[0]
-    result: Tensor = SoftmaxFunction.apply(z, t, gamma)[0]
-    return result
-
-
-class SoftmaxFunction(Function):
-    """``FL(u)`` of K scores a row with ``u = z_t - logsumexp(the other z)``, (n,), and its gradient, (n, K).
-
-    ``z`` (n, K) scores, ``t`` (n,) class indices, ``gamma`` a number or (n,). With pi the softmax over the other
-    classes (``pi_t = 0``), ``d = du/dz``, that is 1 at t and -pi elsewhere, and a direction x::
-
-        gradient    = FL'(u) * d
-        Hessian . x = FL''(u) * (d.x) * d - FL'(u) * pi * (x - pi.x)
-    """
-
-    @staticmethod
-    def forward(z: Tensor, t: Tensor, gamma: Gamma) -> tuple[Tensor, Tensor]:
-        t = t.unsqueeze(1)
-        others = z.scatter(1, t, -torch.inf)
-        top = others.amax(1, keepdim=True)
-        # In place: fresh memory for each step would cost as much as the steps.
-        pi = others.sub_(top).exp_()
-        total = pi.sum(1, keepdim=True)
-        u = (z.gather(1, t) - top - total.log()).squeeze(1)
-        loss, slope = focal(u, gamma, 1)
-        slope = slope.unsqueeze(1)
-        return loss, pi.mul_(-slope / total).scatter_(1, t, slope)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        z, t, gamma = inputs
-        ctx.gamma_is_number = isinstance(gamma, float)
-        ctx.gamma = gamma if ctx.gamma_is_number else None
-        ctx.set_materialize_grads(False)
-        saved = (z, t, output[1]) if ctx.gamma_is_number else (z, t, output[1], gamma)
-        ctx.save_for_backward(*saved)
-        ctx.save_for_forward(*saved)
-
-    @staticmethod
-    def backward(ctx: Any, by_loss: Tensor | None, by_gradient: Tensor | None) -> Grads:
-        z, t, gradient, *rest = ctx.saved_tensors
-        to_z = None if by_loss is None else by_loss.unsqueeze(1) * gradient
-        if by_gradient is not None:
-            to_z = _add(to_z, hessian_product(z, t, rest[0] if rest else ctx.gamma, by_gradient))
-        return to_z, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, z_t: Tensor, *_: None) -> tuple[Tensor, Tensor]:
-        z, t, gradient, *rest = ctx.saved_tensors
-        return (gradient * z_t).sum(1), hessian_product(z, t, rest[0] if rest else ctx.gamma, z_t)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], z: Tensor, t: Tensor, gamma: Gamma) -> Any:
-        def rows(x: Tensor, d: int | None) -> Tensor:
-            x = x.expand(info.batch_size, *x.shape) if d is None else x.movedim(d, 0)
-            return x.flatten(0, 1)
-
-        per_row = gamma if isinstance(gamma, float) else rows(gamma, in_dims[2])
-        loss, gradient = SoftmaxFunction.apply(rows(z, in_dims[0]), rows(t, in_dims[1]), per_row)
-        return tuple(x.unflatten(0, (info.batch_size, -1)) for x in (loss, gradient)), (0, 0)
-
-
-def hessian_product(z: Tensor, t: Tensor, gamma: Gamma, x: Tensor) -> Tensor:
-    """The Hessian of each row's loss times its direction ``x``, (n, K), differentiable."""
-    t = t.unsqueeze(1)
-    others = z.scatter(1, t, -torch.inf)
-    u = z.gather(1, t).squeeze(1) - others.logsumexp(1)
-    pi = others.softmax(1)
-    _, slope, curvature = (f.unsqueeze(1) for f in focal(u, gamma, 2))
-    # Directions count from the top class m: x - pi.x is then free of the cancellation in 1 - pi_m.
-    x_m = x.gather(1, others.argmax(1, keepdim=True))
-    x_t, x = x.gather(1, t) - x_m, x - x_m
-    along_pi = (pi * x).sum(1, keepdim=True)
-    d = (-pi).scatter(1, t, 1.0)
-    return curvature * (x_t - along_pi) * d - slope * pi * (x - along_pi)
-
-
-def log_probabilities(z: Tensor) -> tuple[Tensor, Tensor]:
-    """``log p_k`` and ``log(1 - p_k)`` of K scores a row, (n, K), each to its last digits and differentiable."""
-    top = z.argmax(1, keepdim=True)
-    is_top = torch.zeros_like(z, dtype=torch.bool).scatter(1, top, True)
-    # Only the top class can have 1 - p_k near 0: its u is taken against the sum of the others.
-    z_top = z.gather(1, top)
-    u = z_top - z.masked_fill(is_top, -torch.inf).logsumexp(1, keepdim=True)
-    log_p = torch.where(is_top, logsigmoid(u), z - z_top + logsigmoid(u))
-    log_q = torch.log1p(-torch.exp(log_p.masked_fill(is_top, -1.0)))
-    return log_p, torch.where(is_top, logsigmoid(-u), log_q)
-
-
-def soft_loss(z: Tensor, weight: Tensor, gamma: Gamma) -> Tensor:
-    """Sum over the classes k of ``weight_k * -q_k**gamma_k * log p_k``, (n,); ``gamma`` a number or (K,)."""
-    log_p, log_q = log_probabilities(z)
-    return -(weight * torch.exp(gamma * log_q) * log_p).sum(1)
-
-
-def log_w(log_p: Tensor, log_q: Tensor, gamma: Gamma) -> Tensor:
-    """``gamma*log q + log1p(gamma*p*r)``, ``r = -log(p)/q``: the log of the gradient's ratio to cross-entropy's."""
-    q, tiny = torch.exp(log_q), torch.finfo(log_q.dtype).tiny
-    # Where q underflows r is 1; the inner where keeps autograd from 0/0.
-    r = torch.where(q > tiny, -log_p / torch.where(q > tiny, q, 1.0), 1.0)
-    return gamma * log_q + torch.log1p(gamma * torch.exp(log_p) * r)

@@ -25,7 +25,7 @@ from skfocal.xgboost._model_file import (
     state_in_training,
 )
 from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
-from skfocal.xgboost._training import Training, check_continuation
+from skfocal.xgboost._training import Training, check_continuation, with_known_info
 
 
 class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
@@ -38,12 +38,13 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     Parameters
     ----------{BOOSTER_PARAMETERS_DOC}
     balanced_bins : bool, default=True
-        Whether a column's bins are the quantiles of the rows and the classes, half and half, rather than of the
-        rows alone. A class of a few dozen rows among many is else in the same bin as its neighbours, where no
-        tree can tell them apart. For ``tree_method="hist"``, the default; the others have no bins of their own.
+        Whether half of each column's bins are placed at per-class quantiles, shared equally among the classes. A
+        class of a few dozen rows would otherwise share a bin with its neighbors, where no tree can tell them apart.
+        This concerns ``tree_method="hist"``, the default; the other methods have no bins of their own.
     **kwargs
-        Every parameter of ``xgboost.XGBClassifier``. ``objective``, ``scale_pos_weight``, ``num_class`` and
-        ``booster="gblinear"`` are errors that say what to use instead.
+        Every parameter of ``xgboost.XGBClassifier``. ``gamma`` is XGBoost's own, the least gain of a split.
+        ``objective``, ``scale_pos_weight``, ``num_class``, ``alpha`` and ``booster="gblinear"`` are errors that say
+        what to use instead.
 
     Attributes
     ----------{FITTED_DOC.rstrip()}
@@ -52,8 +53,11 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     Notes
     -----
-    The loss is trained with `skfocal.FocalLoss.log_loss_scale` as its factor, so that regularisation acts as with
-    log loss.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``reg_lambda`` and
+    ``min_child_weight``, which are compared with sums of second derivatives, mean what they mean with log loss.
+    ``gamma``, XGBoost's least gain of a split, and ``reg_alpha`` are compared with the loss itself and with first
+    derivatives: the larger ``focal_gamma``, the more they prune.
+
     The default evaluation metric is the focal loss that is trained. ``logloss``, ``mlogloss``, ``error`` and
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
@@ -63,14 +67,17 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     the second derivatives of rows, and 1 would forbid leaves there that it allows with log loss. Not with
     ``focal_gamma=0``.
 
-    With ``focal_gamma=0``, ``max_step=None`` and ``balanced_bins=False`` it grows the trees of ``XGBClassifier``.
+    With ``focal_gamma=0, max_step=None, balanced_bins=False`` it grows the very trees of ``XGBClassifier()``.
+
+    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
+    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
 
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> from skfocal.xgboost import FocalXGBClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> clf = FocalXGBClassifier(focal_gamma=2.0, n_estimators=20).fit(X, y)
+    >>> clf = FocalXGBClassifier(focal_gamma=0.5, n_estimators=20).fit(X, y)
     >>> float(clf.score(X, y)) > 0.95
     True
     """
@@ -266,8 +273,10 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     def _create_dmatrix(self, ref: Any, **kwargs: Any) -> Any:
         # Called by the parent's fit for the training data, which has no ref, and for each evaluation set. There is no
         # public way to give bins other weights than training; where it is not called, the bins are XGBoost's own.
-        if ref is not None or not self.balanced_bins:
+        if ref is not None:
             return super()._create_dmatrix(ref, **kwargs)
+        if not self.balanced_bins:
+            return with_known_info(super()._create_dmatrix(ref, **kwargs))
         weight = kwargs.pop("weight")
         data = super()._create_dmatrix(ref, weight=bin_weights(kwargs["label"], weight), **kwargs)
         if not isinstance(data, xgb.QuantileDMatrix) and self.tree_method in (None, "auto", "hist"):
@@ -277,7 +286,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
             )
         # The bins are made: from here on the weights are those of the loss and its metrics.
         data.set_weight(np.empty(0, np.float32) if weight is None else weight)
-        return data
+        return with_known_info(data)
 
     @undisturbed
     def decision_function(

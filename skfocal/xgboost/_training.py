@@ -49,6 +49,15 @@ def _training_weight(rows: Rows, class_weights: Array) -> Array | None:
     return of_class if weight is None else weight * of_class
 
 
+def with_known_info(data: Any) -> Any:
+    """The training data, with labels and weights looked up once: XGBoost asks for them each round, which takes longer
+    than the derivatives of a thousand rows.
+    """
+    label, weight = data.get_label(), data.get_weight()
+    data.get_label, data.get_weight = lambda: label, lambda: weight
+    return data
+
+
 def check_continuation(xgb_model: Any, classes: Array) -> None:
     """A model to continue from has to be of the same labels, if it knows its labels."""
     known = getattr(xgb_model, "classes_", None) if isinstance(xgb_model, xgb.XGBModel) else None

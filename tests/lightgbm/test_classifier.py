@@ -18,7 +18,7 @@ from skfocal.lightgbm import FocalLGBMClassifier, FocalMetric, FocalObjective  #
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names, but LGBMClassifier")
 
 QUIET = {"verbosity": -1, "n_jobs": 1}
-AS_PARENT = {"max_step": None, "balanced_bins": False}
+AS_PARENT = {"max_step": None, "balanced_bins": False, "reg_lambda": 0.0}
 
 
 def raw(model, X, **kwargs):
@@ -30,7 +30,7 @@ def raw(model, X, **kwargs):
 def test_gamma_zero_grows_the_trees_of_log_loss(problem, weighted, parameters):
     X, y, w = problem
     w = w if weighted else None
-    ours = FocalLGBMClassifier(0.0, **AS_PARENT, **QUIET, **parameters).fit(X, y, w)
+    ours = FocalLGBMClassifier(0.0, **{**AS_PARENT, **QUIET, **parameters}).fit(X, y, w)
     theirs = lgb.LGBMClassifier(**QUIET, **parameters).fit(X, y, w)
     assert_allclose(raw(ours, X), raw(theirs, X), rtol=0, atol=1e-10)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-12)
@@ -182,7 +182,7 @@ def test_both_doors_give_the_same_model(problem, with_weights):
     init = np.full(len(y), start) if n_classes == 2 else np.tile(start, (len(y), 1))
     params["objective"] = FocalObjective(gamma=1.5, scale=FocalLoss(1.5).log_loss_scale(y, w))
     from_start = lgb.train(params, lgb.Dataset(X, y, weight=w, init_score=init), 15).predict(X) + start
-    ours = FocalLGBMClassifier(1.5, balanced_bins=False, n_estimators=15, **QUIET).fit(X, y, w)
+    ours = FocalLGBMClassifier(1.5, balanced_bins=False, reg_lambda=0.0, n_estimators=15, **QUIET).fit(X, y, w)
     assert_allclose(ours.decision_function(X), from_start, atol=1e-6)
 
 

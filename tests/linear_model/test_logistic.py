@@ -210,7 +210,7 @@ def test_constant_column():
         ({"calibration": "none"}, "calibration must"),
         ({"fit_intercept": "yes"}, "fit_intercept must"),
         ({"solver": "liblinear"}, "solver must be one of"),
-        ({"max_iter": 0}, "max_iter must"),
+        ({"max_iter": -1}, "max_iter must"),
         ({"max_iter": 10.5}, "max_iter must"),
         ({"tol": 0.0}, "tol must"),
         ({"warm_start": 1}, "warm_start must"),

@@ -1,18 +1,18 @@
 """Keras losses against FocalLoss and Keras's own, on the backend that KERAS_BACKEND names: PyTorch unless set.
 
-On PyTorch, one test more runs this file on JAX in a process of its own.
+On PyTorch, one test more runs this folder on JAX in a process of its own.
 """
 
 import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
 pytest.importorskip(os.environ["KERAS_BACKEND"], reason="needs a Keras backend", exc_type=ImportError)
 keras = pytest.importorskip("keras", reason="needs the extra keras", exc_type=ImportError)
 
@@ -26,22 +26,6 @@ BACKEND = keras.backend.backend()
 GAMMAS = (0.0, 0.25, 0.5, 1.0, 2.0, 3.7)
 
 
-def value_gradient(loss, y_true, y_pred):
-    """Values of a loss without reduction, and their sum's gradient by the scores, from the backend's own autograd."""
-    loss.reduction = None
-    if BACKEND == "jax":
-        import jax
-
-        def total(y_pred):
-            return loss(y_true, y_pred).sum()
-
-        return np.asarray(loss(y_true, y_pred)), np.asarray(jax.grad(total)(y_pred))
-    scores = keras.ops.convert_to_tensor(y_pred).requires_grad_()
-    values = loss(y_true, scores)
-    values.sum().backward()
-    return values.detach().numpy(), scores.grad.numpy()
-
-
 def test_the_backend_is_the_one_asked_for():
     assert os.environ["KERAS_BACKEND"] == BACKEND
 
@@ -50,7 +34,8 @@ if BACKEND == "torch":
 
     def test_all_of_this_passes_on_jax():
         pytest.importorskip("jax", reason="needs JAX", exc_type=ImportError)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", __file__]
+        quiet = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", *quiet, str(Path(__file__).parent)]
         options = {"env": {**os.environ, "KERAS_BACKEND": "jax"}, "capture_output": True, "text": True}
         result = subprocess.run(command, **options)
         assert result.returncode == 0, result.stdout[-5000:]
@@ -61,7 +46,7 @@ if BACKEND == "torch":
 
 @pytest.mark.parametrize("gamma", [*GAMMAS, (0.5, 2.0)])
 @pytest.mark.parametrize("alpha", [None, 0.25, (0.5, 2.0)])
-def test_binary_equals_focal_loss(gamma, alpha):
+def test_binary_equals_focal_loss(gamma, alpha, value_gradient):
     z = np.linspace(-100, 100, 401).astype(np.float32)[:, np.newaxis]
     for y in (0, 1):
         labels = np.full(401, y)
@@ -74,7 +59,7 @@ def test_binary_equals_focal_loss(gamma, alpha):
 
 @pytest.mark.parametrize("gamma", [*GAMMAS, (0.5, 2.0, 1.0)])
 @pytest.mark.parametrize("alpha", [None, (0.5, 2.0, 1.0)])
-def test_classes_equal_focal_loss(gamma, alpha):
+def test_classes_equal_focal_loss(gamma, alpha, value_gradient):
     rng = np.random.default_rng(0)
     z = (rng.normal(size=(300, 3)) * np.repeat([1.0, 6.0, 60.0], 100)[:, np.newaxis]).astype(np.float32)
     y, expected = rng.integers(3, size=300), FocalLoss(gamma, alpha)
@@ -89,18 +74,12 @@ def test_classes_equal_focal_loss(gamma, alpha):
         assert_allclose(gradient, expected.gradient(y, z.astype(np.float64)), rtol=5e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("x64")
 def test_float64_is_computed_in_float64():
     rng = np.random.default_rng(0)
     z, y = rng.normal(size=(50, 3)) * 20, rng.integers(3, size=50)
-    if BACKEND == "jax":
-        import jax
-
-        with jax.enable_x64(True):
-            values = np.asarray(SparseCategoricalFocalLoss(0.5, reduction=None, dtype="float64")(y, z))
-            binary = np.asarray(BinaryFocalLoss(0.5, reduction=None, dtype="float64")(y[:, np.newaxis] > 1, z[:, :1]))
-    else:
-        values = SparseCategoricalFocalLoss(0.5, reduction=None, dtype="float64")(y, z).numpy()
-        binary = BinaryFocalLoss(0.5, reduction=None, dtype="float64")(y[:, np.newaxis] > 1, z[:, :1]).numpy()
+    values = np.asarray(SparseCategoricalFocalLoss(0.5, reduction=None, dtype="float64")(y, z))
+    binary = np.asarray(BinaryFocalLoss(0.5, reduction=None, dtype="float64")(y[:, np.newaxis] > 1, z[:, :1]))
     assert values.dtype == binary.dtype == np.float64
     assert_allclose(values, FocalLoss(0.5).loss(y, z), rtol=1e-12)
     assert_allclose(binary, FocalLoss(0.5).loss(y > 1, z[:, 0]), rtol=1e-12)
@@ -146,7 +125,7 @@ def test_probabilities_give_the_loss_of_their_logits(gamma):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 1.0, 2.0])
-def test_hard_rows_keep_their_gradient_and_easy_rows_have_no_nan(gamma):
+def test_hard_rows_keep_their_gradient_and_easy_rows_have_no_nan(gamma, value_gradient):
     z = np.array([[-25.0], [-60.0], [-1e4], [25.0], [60.0], [200.0], [1e4]], dtype=np.float32)
     values, gradient = value_gradient(BinaryFocalLoss(gamma), np.ones_like(z), z)
     assert_allclose(values[:3], [25.0, 60.0, 1e4], rtol=1e-6)
@@ -162,7 +141,7 @@ def test_hard_rows_keep_their_gradient_and_easy_rows_have_no_nan(gamma):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_loss_is_exactly_zero_where_p_is_one(gamma):
+def test_loss_is_exactly_zero_where_p_is_one(gamma, value_gradient):
     one, certain = np.ones((1, 1), dtype=np.float32), np.array([[0.0, 1.0]], dtype=np.float32)
     assert float(BinaryFocalLoss(gamma)(one, 200.0 * one)) == 0.0
     assert float(BinaryFocalLoss(gamma, from_logits=False)(one, one)) == 0.0
@@ -201,10 +180,19 @@ def test_half_precision_is_computed_in_float32():
 # Keras's own machinery
 
 
+def test_the_private_name_by_which_rows_are_left_out_of_a_mean_is_there():
+    from skfocal.keras import _tensors
+
+    assert _tensors.set_keras_mask is not None, (
+        "keras.src.backend.set_keras_mask is gone: ignore_class needs another way"
+    )
+
+
 @pytest.mark.parametrize("loss", [
     BinaryFocalLoss(0.5, 0.25, label_smoothing=0.1),
     CategoricalFocalLoss((1.0, 2.0, 0.5), (1.0, 2.0, 3.0), from_logits=False, reduction="sum"),
-    SparseCategoricalFocalLoss(3.0, name="mine", dtype="float64"),
+    SparseCategoricalFocalLoss(3.0, name="mine", dtype="float64", ignore_class=-1),
+    BinaryFocalLoss(alpha=(0.0, 1.0), ignore_class=255, dtype="bfloat16"),
 ])  # fmt: skip
 def test_serialises(loss):
     for again in (
@@ -214,6 +202,7 @@ def test_serialises(loss):
         assert type(again) is type(loss)
         assert again.get_config() == loss.get_config()
         assert (again.gamma, again.alpha, again.name) == (loss.gamma, loss.alpha, loss.name)
+        assert again.dtype == loss.dtype
 
 
 def test_trains_saves_and_loads(tmp_path):
@@ -238,6 +227,13 @@ def test_trains_saves_and_loads(tmp_path):
     (lambda: CategoricalFocalLoss("two"), TypeError, r"gamma must be .* got 'two'"),
     (lambda: CategoricalFocalLoss(label_smoothing=2.0), ValueError, r"label_smoothing .* got 2.0"),
     (lambda: SparseCategoricalFocalLoss(from_logits=1), TypeError, r"from_logits must be True or False, got 1"),
+    (lambda: SparseCategoricalFocalLoss(ignore_class=0.5), TypeError, r"ignore_class must be .* integer, got 0.5"),
+    (lambda: BinaryFocalLoss(ignore_class=1), ValueError, r"ignore_class must be None or a number outside .* got 1"),
+    (lambda: BinaryFocalLoss(ignore_class="-1"), TypeError, r"ignore_class must be .* got '-1'"),
+    (lambda: CategoricalFocalLoss(alpha=[0.0, 0.0]), ValueError, r"alpha must be .* not all of them 0"),
+    (lambda: CategoricalFocalLoss([1.0, 2.0], [1.0] * 3), ValueError, r"gamma and alpha .* got 2 and 3"),
+    (lambda: SparseCategoricalFocalLoss(alpha=0.25)(np.zeros(1), np.zeros((1, 4))), ValueError,
+     r"alpha must be None or one number >= 0 per class for 4 classes, got 0.25"),
     (lambda: SparseCategoricalFocalLoss(alpha=[1.0, 2.0])(np.zeros(1), np.zeros((1, 3))), ValueError,
      r"alpha must have one entry per class: got 2 entries for 3 classes"),
 ])  # fmt: skip
