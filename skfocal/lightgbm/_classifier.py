@@ -307,7 +307,9 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         check_parameters(kwargs)
         check_columns(X)
         # LightGBM takes columns that are called by texts and numbers alike, which scikit-learn refuses.
-        if hasattr(X, "columns") and not (getattr(self, "_names_in", None) is None and _column_kinds(X) == {True, False}):
+        if hasattr(X, "columns") and not (
+            getattr(self, "_names_in", None) is None and _column_kinds(X) == {True, False}
+        ):
             validate_data(self, X, reset=False, skip_check_array=True)
         if decide is None or kwargs["raw_score"] or kwargs["pred_leaf"] or kwargs["pred_contrib"]:
             return lgb.LGBMModel.predict(self, X, **kwargs)
