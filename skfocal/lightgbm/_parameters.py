@@ -85,6 +85,6 @@ def check_columns(X: Any, name: str = "X") -> None:
     for column, dtype in columns:
         if dtype.lower() not in READABLE_DTYPES:
             raise ValueError(
-                f"{name} must have numeric or Boolean columns, got {dtype} in column {column!r}: encode it, for example "
-                "as integers with categorical_feature, or give pandas' frame with a category column"
+                f"{name} must have numeric or Boolean columns, got {dtype} in column {column!r}: encode it, for "
+                "example as integers with categorical_feature, or give pandas' frame with a category column"
             )
