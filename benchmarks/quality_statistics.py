@@ -169,10 +169,10 @@ def conditions(lines, column, name, same):
         if (of(plain(lines), family).kind == "stock").sum() == 0:
             continue
         best, part = opponent(of(plain(lines), family)), of(lines[lines[same[0]] == same[1]], family)
-        # The same folds in each row.
-        folds = part.groupby(column)[["repeat", "fold"]].apply(lambda f: set(map(tuple, f.to_numpy())))
-        common = set.intersection(*folds)
-        part = part[[pair in common for pair in zip(part.repeat, part.fold, strict=True)]]
+        # The same folds of the same sets in each row.
+        keys = list(zip(part.data_set, part.repeat, part.fold, strict=True))
+        common = set.intersection(*part.assign(key=keys).groupby(column)["key"].agg(set))
+        part = part[[key in common for key in keys]]
         for value in sorted(part[column].unique()):
             of_value = part[part[column] == value]
             table = paired(of_value, OURS, best)

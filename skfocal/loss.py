@@ -344,7 +344,8 @@ class FocalLoss:
             raw = softmax.log_posterior(
                 raw, gamma.astype(dtype), None if log_alpha is None else log_alpha.astype(dtype)
             )
-        proba = scipy_softmax(raw, axis=1)
+        with np.errstate(under="ignore"):  # of the unlikely classes; as in the kernels
+            proba = scipy_softmax(raw, axis=1)
         return np.ascontiguousarray(proba)
 
 

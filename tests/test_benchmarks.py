@@ -239,6 +239,19 @@ def test_report_compares_with_the_best_stock_arm(report, tmp_path):
     assert report.insert(filled, blocks) == filled
 
 
+def test_what_is_undone_is_compared_on_common_folds(report):
+    pandas = importlib.import_module("pandas")
+    of_set = {"data_set": "easy", "repeat": 0, "log_loss_bare": 1.0}
+    part = pandas.DataFrame([
+        of_set | {"arm": "ours gamma 0.5", "fold": 0, "log_loss": 1.0, "log_loss_full": 1.0},
+        of_set | {"arm": "ours gamma 0.5", "fold": 1, "log_loss": 9.0, "log_loss_full": 9.0},
+        of_set | {"arm": "ours gamma 0.5 alpha balanced", "fold": 0, "log_loss": 2.0, "log_loss_full": 3.0},
+    ])  # fmt: skip
+    said = report.undone(part, "LightGBM", "0.5")
+    assert "left in 2.000 (2.00)" in said
+    assert 'undone by `calibration="full"` 3.000 (3.00)' in said
+
+
 def test_evidence_page_says_what_the_report_prints(report):
     results, page = BENCHMARKS / "results", (BENCHMARKS.parent / "docs" / "evidence.md").read_text()
     blocks = report.report(results / "evidence.csv.xz") | report.report(results / "evidence_other.csv.xz", "other_")

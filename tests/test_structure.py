@@ -37,9 +37,11 @@ ROOMS = {
     "xgboost": (SHARED | {"metrics"}, {*CORE, "xgboost"}),
     "torch": (SHARED, {*CORE, "torch"}),
     "keras": (SHARED, {*CORE, "keras"}),
+    # Of the boosters only when a model of theirs is handed in.
+    "export": (SHARED | {"lightgbm", "xgboost"}, {*CORE, "lightgbm", "xgboost", "onnx", "skl2onnx"}),
 }
 MAY_IMPORT = FLOORS | ROOMS
-EXTRAS = {"lightgbm", "xgboost", "torch", "keras", "matplotlib"}
+EXTRAS = {"lightgbm", "xgboost", "torch", "keras", "matplotlib", "onnx", "skl2onnx"}
 
 
 def imports_of(path):
@@ -90,7 +92,7 @@ def run(code):
 
 def test_core_imports_no_booster_nor_matplotlib():
     code = (
-        "import sys, skfocal, skfocal.linear_model, skfocal.metrics; dir(skfocal); "
+        "import sys, skfocal, skfocal.linear_model, skfocal.metrics, skfocal.export; dir(skfocal); "
         f"print([m for m in {sorted(EXTRAS)} if m in sys.modules])"
     )
     assert run(code) == "[]"

@@ -47,11 +47,13 @@ class EvaluationSets:
             for i, (pair, known) in enumerate(zip(pairs, self.is_training, strict=True))
         ]
 
-    def weights(self, collection: Any, name: str) -> list[Array | None] | None:
-        """Sample weights of each set, (n,) or None, from what `per_set` takes."""
+    def weights(self, collection: Any, name: str, *, of_each: bool = False) -> list[Array | None] | None:
+        """Sample weights of each set, (n,) or None, from what `per_set` takes; ``of_each`` set, if so wanted."""
         if collection is None:
             return None
         given = per_set(collection, len(self.labels), name)
+        if of_each and len(collection) != len(given):
+            raise ValueError(f"{name} must have an entry per evaluation set, got {len(collection)} for {len(given)}")
         return [
             check_sample_weight(weight, of_set.shape[0], np.float64, f"{name}[{i}]")
             for i, (weight, of_set) in enumerate(zip(given, self.labels, strict=True))
@@ -63,6 +65,10 @@ def per_set(collection: Any, n_sets: int, name: str) -> list[Any]:
     if collection is None:
         return [None] * n_sets
     if isinstance(collection, dict):
+        if strange := [key for key in collection if key not in range(n_sets)]:
+            raise ValueError(
+                f"{name} must have numbers of evaluation sets as keys, from 0 to {n_sets - 1}, got {strange[0]!r}"
+            )
         return [collection.get(i) for i in range(n_sets)]
     if not isinstance(collection, (list, tuple)):
         raise TypeError(
@@ -75,6 +81,8 @@ def per_set(collection: Any, n_sets: int, name: str) -> list[Any]:
 
 def _check_eval_set(eval_X: Any, eval_y: Any, X: Any, classes: Array, name: str) -> Array:
     """Labels of an evaluation set as indices into ``classes``, (n,); its columns must be as many as those of ``X``."""
+    if eval_X is None:
+        raise ValueError(f"{name} must have data X and labels y, got None for X")
     indices = index_labels(eval_y, classes, f"y of {name}")
     (n_rows, n_columns), (_, expected) = _shape(eval_X), _shape(X)
     if indices.shape[0] == 0:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skfocal._kernels.blocks import Array
 
@@ -50,16 +49,6 @@ def rmse_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
 def mae_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
     """Mean absolute error of the probability of class 1."""
     return float(np.average(np.abs(proba[:, 1] - y), weights=weight))
-
-
-def auc_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
-    """Area under the ROC curve of two classes."""
-    return float(roc_auc_score(y, raw, sample_weight=weight))
-
-
-def average_precision_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
-    """Average precision of class 1 of two classes."""
-    return float(average_precision_score(y, raw, sample_weight=weight))
 
 
 def split_metrics(eval_metric: Any, name: str = "eval_metric") -> list[Any]:

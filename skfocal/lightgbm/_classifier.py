@@ -8,6 +8,7 @@ import lightgbm as lgb
 import numpy as np
 from lightgbm.sklearn import LGBMNotFittedError
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -17,7 +18,7 @@ from skfocal._common.rows import Rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._kernels.blocks import Array
 from skfocal.lightgbm._bins import PARAMETER as BINS_PARAMETER, without_path
-from skfocal.lightgbm._evaluation import as_arguments, eval_pairs, metrics_of, starts_of
+from skfocal.lightgbm._evaluation import as_arguments, check_class_weights, eval_pairs, metrics_of, starts_of
 from skfocal.lightgbm._model_file import from_booster, load_model, save_model, with_state_of
 from skfocal.lightgbm._parameters import METRIC_ALIASES, check_columns, check_parameters
 from skfocal.lightgbm._start import bake, callbacks_of_start, constant_scores, starts_at_optimum
@@ -185,9 +186,12 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         with learning(self) as model:
             rows = Rows(X, y, sample_weight, self.class_weight)
             sets = EvaluationSets(eval_pairs(eval_set, eval_X, eval_y), X, y, rows)
-            check_continuation(init_model, rows.classes)
+            for table in sets.tables:
+                check_columns(table, "X of eval_set")
+            check_class_weights(eval_class_weight, len(sets.tables), rows.classes)
+            init_model = check_continuation(init_model, rows.classes)
             model._set_loss(rows)
-            metrics = metrics_of(model, eval_metric, params)
+            metrics, in_order = metrics_of(model, eval_metric, params)
             training = Training(model, rows)
             starts_here = init_score is None and init_model is None and starts_at_optimum(params)
             if starts_here:
@@ -200,7 +204,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
                     training,
                     sample_weight=rows.weight,
                     init_score=init_score,
-                    **as_arguments(sets),
+                    **as_arguments(sets, params),
                     eval_names=eval_names,
                     eval_sample_weight=sets.weights(eval_sample_weight, "eval_sample_weight"),
                     eval_class_weight=eval_class_weight,
@@ -208,7 +212,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
                     eval_metric=metrics,
                     feature_name=feature_name,
                     categorical_feature=categorical_feature,
-                    callbacks=[*(callbacks or ()), *callbacks_of_start(params)],
+                    callbacks=[*(callbacks or ()), *callbacks_of_start(params), in_order],
                     init_model=init_model,
                 )
             model._names_in = _column_names(X, feature_name)
@@ -300,8 +304,12 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         of the raw scores.
         """
         check_is_fitted(self)
-        if hasattr(X, "columns"):
-            check_columns(X)
+        check_parameters(kwargs)
+        check_columns(X)
+        # LightGBM takes columns that are called by texts and numbers alike, which scikit-learn refuses.
+        if hasattr(X, "columns") and not (
+            getattr(self, "_names_in", None) is None and _column_kinds(X) == {True, False}
+        ):
             validate_data(self, X, reset=False, skip_check_array=True)
         if decide is None or kwargs["raw_score"] or kwargs["pred_leaf"] or kwargs["pred_contrib"]:
             return lgb.LGBMModel.predict(self, X, **kwargs)
@@ -361,8 +369,17 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
 
 
 def _column_names(X: Any, feature_name: Any) -> list[str] | None:
-    """Names of the columns of X if they are texts, else those given beside an array."""
-    names = getattr(X, "column_names", getattr(X, "columns", None))  # Arrow's, pandas' and polars' way
-    if names is None and isinstance(feature_name, (list, tuple)):
-        names = feature_name
-    return list(names) if names is not None and all(isinstance(name, str) for name in names) else None
+    """Names of the columns of X if scikit-learn reads texts there, else those given beside an array."""
+    if hasattr(X, "columns"):
+        if _column_kinds(X) == {True, False}:
+            return None
+        reader = BaseEstimator()
+        validate_data(reader, X, reset=True, skip_check_array=True)
+        return list(reader.feature_names_in_) if hasattr(reader, "feature_names_in_") else None
+    names = feature_name if isinstance(feature_name, (list, tuple)) else ()
+    return list(names) if names and all(isinstance(name, str) for name in names) else None
+
+
+def _column_kinds(X: Any) -> set[bool]:
+    """Whether names of columns are texts: True, False or both."""
+    return {isinstance(name, str) for name in X.columns}

@@ -11,6 +11,7 @@ import numpy as np
 from skfocal._common import named_metrics
 from skfocal._common.evaluation_sets import EvaluationSets, pairs_of, per_set
 from skfocal._common.objective import FocalMetricBase
+from skfocal._kernels.arguments import is_number
 from skfocal._kernels.blocks import Array
 from skfocal.lightgbm._objective import FocalMetric
 from skfocal.lightgbm._parameters import METRIC_ALIASES, is_true
@@ -33,10 +34,8 @@ PROBABILITY_METRICS = {
     **dict.fromkeys(("rmse", "root_mean_squared_error", "l2_root"), (("rmse", None), named_metrics.rmse_of)),
     **dict.fromkeys(("l1", "mae", "mean_absolute_error"), (("l1", None), named_metrics.mae_of)),
 }
-RANK_METRICS = {
-    "auc": (("auc", None), named_metrics.auc_of),
-    "average_precision": (("average_precision", None), named_metrics.average_precision_of),
-}
+RANK_METRICS = (("auc", "average_precision"), ("auc_mu",))
+"""Names that are left to LightGBM, for they are the same of scores and of probabilities: binary, multiclass."""
 NO_METRIC = ("", "none", "None", "null", "custom", "na")
 
 
@@ -55,15 +54,15 @@ class _OnProbabilities:
 
 
 class _NamedMetric(_OnProbabilities):
-    """A metric by name, as a LightGBM evaluation function."""
+    """A metric by name, as a LightGBM evaluation function; lower is better."""
 
-    def __init__(self, name: str, compute: Any, higher_is_better: bool, estimator: Any):
+    def __init__(self, name: str, compute: Any, estimator: Any):
         super().__init__(estimator)
-        self.name, self.compute, self.higher_is_better = name, compute, higher_is_better
+        self.name, self.compute = name, compute
 
     def __call__(self, y_true: Array, y_pred: Array, weight: Array | None) -> tuple[str, float, bool]:
         value = self.compute(y_true.astype(np.intp), y_pred, self.probabilities(y_pred), weight)
-        return self.name, value, self.higher_is_better
+        return self.name, value, False
 
 
 class _UsersMetric(_OnProbabilities):
@@ -85,56 +84,113 @@ class _UsersMetric(_OnProbabilities):
         return self.metric(*(y_true, prediction, weight, group)[: self.n_arguments])
 
 
-def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any]) -> list[Any]:
-    """Everything to evaluate: callables of ours and of the user, and names left to LightGBM.
+class InOrder:
+    """Callback that puts the results of a round in the order in which metrics were asked for.
+
+    LightGBM evaluates the names that are left to it before any callable, and the names computed here are callables to
+    it. Early stopping by the first metric only, and histories, go by the order: so this comes before other callbacks.
+    """
+
+    order = -1_000_000
+    before_iteration = False
+
+    def __init__(self, names: list[str]) -> None:
+        self.rank = {name: i for i, name in reversed(list(enumerate(names)))}
+
+    def __call__(self, env: Any) -> None:
+        results = env.evaluation_result_list or []
+        sets = list(dict.fromkeys(result[0] for result in results))
+        results.sort(key=lambda result: (sets.index(result[0]), self.rank.get(result[1], len(self.rank))))
+
+
+def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any]) -> tuple[list[Any], InOrder]:
+    """Everything to evaluate: callables of ours and of the user, and names left to LightGBM; and what orders them.
 
     The loss in training is the default, and what the name "focal_loss" stands for.
     """
     focal_metric = FocalMetric(estimator.focal_loss_.gamma, estimator.focal_loss_.alpha)
-    n_classes = estimator.class_weights_.shape[0]
+    is_multiclass = estimator.class_weights_.shape[0] > 2
     given = [params[name] for name in METRIC_ALIASES if params.get(name) is not None]
-    in_params = [metric for value in given for metric in named_metrics.split_metrics(value, "metric")]
-    wanted = named_metrics.split_metrics(eval_metric)
-    wanted += [m for m in (in_params if given else ["focal_loss"]) if m not in wanted]
-    # LightGBM evaluates the names it is left with before any callable, which changes what "first" means.
-    in_order = is_true(params.get("first_metric_only"))
-    known = PROBABILITY_METRICS | (RANK_METRICS if in_order else {})
+    # Nothing, "" or [] stands for the default, as in LightGBM; "none" for no metric.
+    in_params = [metric for value in given for metric in named_metrics.split_metrics(value, "metric") if metric != ""]
+    in_params = in_params or ["focal_loss"]
+    # In the parent's order: names before callables, and what fit and the parameters have in common at the end.
+    wanted = [metric for metric in named_metrics.split_metrics(eval_metric) if metric not in in_params] + in_params
+    wanted.sort(key=callable)
     metrics: list[Any] = []
+    names: list[str] = []
     for metric in wanted:
         if callable(metric):
             metrics.append(metric if isinstance(metric, FocalMetricBase) else _UsersMetric(metric, estimator))
             continue
         if metric in NO_METRIC:
             continue
-        if (name := metric) == "focal_loss":
+        if metric == "focal_loss":
             metrics.append(focal_metric)
-        elif name in known and (reported := known[name][0][n_classes > 2]) is not None:
-            metrics.append(_NamedMetric(reported, known[name][1], name in RANK_METRICS, estimator))
-        elif name in (("auc_mu",) if n_classes > 2 else tuple(RANK_METRICS)):
-            metrics.append(name)
+            names.append(metric)
+        elif metric in PROBABILITY_METRICS and (name := PROBABILITY_METRICS[metric][0][is_multiclass]) is not None:
+            metrics.append(_NamedMetric(name, PROBABILITY_METRICS[metric][1], estimator))
+            names.append(name)
+        elif metric in RANK_METRICS[is_multiclass]:
+            metrics.append(metric)
+            names.append(metric)
         else:
-            legal = [n for n, (reported, _) in PROBABILITY_METRICS.items() if reported[n_classes > 2]]
-            rank = ["auc_mu"] if n_classes > 2 else list(RANK_METRICS)
-            raise named_metrics.unknown_metric(name, [*legal, *rank, "focal_loss"])
-    return metrics
+            legal = [n for n, (reported, _) in PROBABILITY_METRICS.items() if reported[is_multiclass]]
+            raise named_metrics.unknown_metric(metric, [*legal, *RANK_METRICS[is_multiclass], "focal_loss"])
+    return metrics, InOrder(names)
 
 
-def as_arguments(sets: EvaluationSets) -> dict[str, Any]:
+def as_arguments(sets: EvaluationSets, params: dict[str, Any]) -> dict[str, Any]:
     """The sets as arguments of ``LGBMModel.fit``. LightGBM 4.7 has them as eval_X and eval_y."""
     if not sets.tables:
         return {}
+    tables = sets.tables
+    if any(is_true(params.get(name)) for name in ("linear_tree", "linear_trees")):
+        # LightGBM ends the process when it makes an evaluation set for linear trees from columns.
+        tables = [
+            A.tocsr() if getattr(A, "format", None) == "csc" and not known else A
+            for A, known in zip(tables, sets.is_training, strict=True)
+        ]
     if "eval_X" in signature(lgb.LGBMModel.fit).parameters:
-        return {"eval_X": tuple(sets.tables), "eval_y": tuple(sets.labels)}
-    return {"eval_set": list(zip(sets.tables, sets.labels, strict=True))}
+        return {"eval_X": tuple(tables), "eval_y": tuple(sets.labels)}
+    return {"eval_set": list(zip(tables, sets.labels, strict=True))}
 
 
 def starts_of(sets: EvaluationSets, start: Any, eval_init_score: Any) -> list[Array] | None:
     """The start as scores of each set's rows, on top of scores that were given."""
     given = per_set(eval_init_score, len(sets.labels), "eval_init_score")
+    starts = [constant_scores(start, labels.shape[0]) for labels in sets.labels]
     return [
-        constant_scores(start, labels.shape[0]) + (0.0 if scores is None else np.asarray(scores))
-        for labels, scores in zip(sets.labels, given, strict=True)
+        scores if of_set is None else scores + _like(scores, of_set, f"eval_init_score[{i}]")
+        for i, (scores, of_set) in enumerate(zip(starts, given, strict=True))
     ] or None
+
+
+def _like(scores: Array, given: Any, name: str) -> Array:
+    """Given scores in the shape of ``scores``, from any that LightGBM takes: class by class in one row, too."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "biufO" or array.ndim not in (1, 2) or array.size != scores.size:
+        raise ValueError(
+            f"{name} must be numbers of shape {scores.shape}, one per row and class, got dtype {array.dtype} and "
+            f"shape {array.shape}"
+        )
+    return array.astype(np.float64).reshape(scores.shape, order="F" if array.ndim == 1 else "C")
+
+
+def check_class_weights(eval_class_weight: Any, n_sets: int, classes: Array) -> None:
+    """None, "balanced" or a dict of labels for each set."""
+    known = classes.tolist()
+    for i, weights in enumerate(per_set(eval_class_weight, n_sets, "eval_class_weight")):
+        name = f"eval_class_weight[{i}]"
+        if weights is None or (isinstance(weights, str) and weights == "balanced"):
+            continue
+        if not isinstance(weights, dict):
+            raise ValueError(f"{name} must be None, 'balanced' or a dict of labels, got {weights!r}")
+        for label, weight in weights.items():
+            if label not in known:
+                raise ValueError(f"{name} must have labels of y as keys, one of {known}, got {label!r}")
+            if not (is_number(weight) and 0 <= weight < np.inf):
+                raise ValueError(f"{name} must have finite numbers >= 0 as values, got {label!r}: {weight!r}")
 
 
 def eval_pairs(eval_set: Any, eval_X: Any, eval_y: Any) -> list[tuple[Any, Any]]:

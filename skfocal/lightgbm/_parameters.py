@@ -26,6 +26,7 @@ REPLACED_PARAMETERS = {
         "LightGBM samples classes for its own binary objective only: use subsample and subsample_freq, and focal_alpha "
         "for the weights of the classes",
     ),
+    "pred_early_stop": "LightGBM stops early for its own objectives only, and ignores it here",
     "gamma": "did you mean focal_gamma? LightGBM has no gamma; min_split_gain is what XGBoost calls so",
     "alpha": "did you mean focal_alpha? LightGBM's alpha is of other objectives; the L1 penalty is reg_alpha",
 }
@@ -33,10 +34,21 @@ REPLACED_PARAMETERS = {
 BOOSTING_ALIASES = ("boosting_type", "boosting", "boost")
 METRIC_ALIASES = ("metric", "metrics", "metric_types")
 
+# As Arrow and, in other letters, polars call the types that LightGBM reads from them.
+READABLE_DTYPES = {
+    "float",
+    "double",
+    "bool",
+    "boolean",
+    "float32",
+    "float64",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
+
 
 def is_true(value: Any) -> bool:
-    """A flag as LightGBM reads it, which takes texts as well."""
-    return value not in ("false", "-") if isinstance(value, str) else bool(value)
+    """A flag as LightGBM reads it, which takes texts as well, in letters of any size."""
+    return value.lower() not in ("false", "-") if isinstance(value, str) else bool(value)
 
 
 def check_parameters(params: dict[str, Any]) -> None:
@@ -59,14 +71,20 @@ def uses_dart(params: dict[str, Any]) -> bool:
     return any(params.get(name) == "dart" for name in BOOSTING_ALIASES)
 
 
-def check_columns(X: Any) -> None:
-    """No column of a polars frame that LightGBM can't read: handed to the library, it ends the process."""
-    schema = getattr(X, "schema", None)
-    if type(X).__module__.partition(".")[0] != "polars" or schema is None:
+def check_columns(X: Any, name: str = "X") -> None:
+    """No column of an Arrow table or a polars frame that LightGBM can't read: handed to the library, it ends the
+    process.
+    """
+    library = type(X).__module__.partition(".")[0]
+    if library == "pyarrow" and hasattr(X, "column_names"):
+        columns = [(field.name, str(field.type)) for field in X.schema]
+    elif library == "polars" and type(X).__name__ == "DataFrame":
+        columns = [(column, str(dtype)) for column, dtype in X.schema.items()]
+    else:
         return
-    for name, dtype in schema.items():
-        if not (dtype.is_integer() or dtype.is_float() or str(dtype) == "Boolean"):
+    for column, dtype in columns:
+        if dtype.lower() not in READABLE_DTYPES:
             raise ValueError(
-                f"X must have numeric or Boolean columns, got {dtype} in column {name!r}: encode it, for example as "
-                "integers with categorical_feature, or give pandas' frame with a category column"
+                f"{name} must have numeric or Boolean columns, got {dtype} in column {column!r}: encode it, for "
+                "example as integers with categorical_feature, or give pandas' frame with a category column"
             )

@@ -13,7 +13,8 @@ from skfocal.lightgbm._parameters import is_true, uses_dart
 
 def starts_at_optimum(params: dict[str, Any]) -> bool:
     """Whether ``boost_from_average`` leaves the start to us."""
-    return is_true(params.get("boost_from_average", True))
+    value = params.get("boost_from_average")
+    return value is None or is_true(value)
 
 
 def constant_scores(start: Any, n_rows: int) -> Array:

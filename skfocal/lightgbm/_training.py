@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,22 +37,28 @@ class Training:
             yield
 
 
-def check_continuation(init_model: Any, classes: Array) -> None:
-    """A model to continue from has to be of the same labels, or of as many if it does not know its labels."""
+def check_continuation(init_model: Any, classes: Array) -> Any:
+    """The model to continue from, read if it is a file. It has to be of the same labels, or of as many if it does not
+    know its labels.
+    """
     if init_model is None:
-        return
-    known = getattr(init_model, "classes_", None) if isinstance(init_model, lgb.LGBMModel) else None
-    if known is not None:
+        return None
+    if isinstance(init_model, lgb.LGBMModel) and (known := getattr(init_model, "classes_", None)) is not None:
         if known.tolist() != classes.tolist():
             raise ValueError(
                 f"init_model must be of the labels of y, {classes.tolist()}, got a model of {known.tolist()}: give "
                 "rows of all classes, if need be with a sample_weight of 0"
             )
-        return
-    booster = init_model if isinstance(init_model, lgb.Booster) else None
+        return init_model
+    if isinstance(init_model, (str, os.PathLike)):
+        init_model = lgb.Booster(model_file=init_model)
+    booster = init_model.booster_ if isinstance(init_model, lgb.LGBMModel) else init_model
+    if not isinstance(booster, lgb.Booster):
+        raise TypeError(f"init_model must be a model, a booster or the path of a model file, got {init_model!r}")
     n_scores = 1 if classes.shape[0] == 2 else classes.shape[0]
-    if booster is not None and booster.num_model_per_iteration() != n_scores:
+    if booster.num_model_per_iteration() != n_scores:
         raise ValueError(
             f"init_model must have {n_scores} trees an iteration for the labels of y, {classes.tolist()}, got "
             f"{booster.num_model_per_iteration()}"
         )
+    return init_model

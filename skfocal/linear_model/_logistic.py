@@ -18,11 +18,12 @@ from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
-from skfocal.linear_model._objective import LinearObjective
+from skfocal.linear_model._drop_in import SOLVER_INSTEAD, DropInMixin, names_the_way
+from skfocal.linear_model._objective import LinearObjective, at_constant
 from skfocal.linear_model._solve import SOLVERS, minimize
 
 
-class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimator):
+class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin, BaseEstimator):
     __doc__ = f"""Logistic regression trained with the focal loss.
 
     scikit-learn's ``LogisticRegression`` with another loss: it minimises ``C * sum of focal losses + penalty``,
@@ -97,6 +98,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
     coef_: Any
     intercept_: Array
 
+    @names_the_way
     def __init__(
         self,
         focal_gamma: Any = 2.0,
@@ -145,7 +147,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         ):
             value = getattr(self, name)
             if not is_legal(value):
-                raise ValueError(f"{name} must be {legal}, got {value!r}")
+                way = f"; use solver={SOLVER_INSTEAD[value]!r}" if name == "solver" and value in SOLVER_INSTEAD else ""
+                raise ValueError(f"{name} must be {legal}, got {value!r}{way}")
         if self.l1_ratio > 0 and self.solver != "lbfgs":
             raise ValueError(
                 f"l1_ratio must be 0 for solver={self.solver!r}, got {self.l1_ratio!r}; use solver='lbfgs'"
@@ -187,11 +190,21 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         if self.class_weight is not None:
             weight = outer[indices] if weight is None else weight * outer[indices]
         n_scores = 1 if classes.shape[0] == 2 else classes.shape[0]
+        totals = np.bincount(indices, weights=weight, minlength=classes.shape[0])
         constant = np.zeros(n_scores)
         if self.fit_intercept:
-            constant[:] = loss.optimal_scores(np.bincount(indices, weights=weight, minlength=classes.shape[0]))
+            constant[:] = loss.optimal_scores(totals)
+        unit, curvature = at_constant(loss, totals, constant)
         objective = LinearObjective(
-            X, loss.on(indices, n_scores, weight), weight, constant, self.C, self.l1_ratio, self.fit_intercept
+            X,
+            loss.on(indices, n_scores, weight),
+            weight,
+            n_scores,
+            unit,
+            curvature,
+            self.C,
+            self.l1_ratio,
+            self.fit_intercept,
         )
         start = self._start(constant, X.shape[1])
         callback = _Printer(self.solver) if self.verbose else None
@@ -240,8 +253,9 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, BaseEstimat
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        scores = X @ self.coef_.T + self.intercept_
-        scores = scores.toarray() if sparse.issparse(scores) else np.asarray(scores)
+        with np.errstate(under="ignore"):
+            scores = X @ self.coef_.T
+            scores = (scores.toarray() if sparse.issparse(scores) else np.asarray(scores)) + self.intercept_
         return scores[:, 0] if self.coef_.shape[0] == 1 else scores
 
     @undisturbed

@@ -19,16 +19,14 @@ from scipy import sparse
 
 from skfocal._kernels.blocks import Array
 from skfocal.linear_model._design import DesignMatrix, weighted_grams
-from skfocal.loss import BinaryLossOnData, MulticlassLossOnData
+from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 MAX_CORRELATED = 512
 """Columns up to which correlations are worth their cost, which is that of some d/40 evaluations of F."""
 
-LEAST_EIGENVALUE = 1e-10
-"""Floor of the curvature's eigenvalues to the largest: below, a column is a combination of others up to rounding."""
-
-LEAST_LOSS = 1e-290
-"""Mean loss of a constant score below which its derivatives lose digits to numbers that float64 can't hold."""
+LEAST_CURVATURE = 1e-11
+"""Added to the curvature in each direction, as a share of its trace: below, a column is a combination of others up to
+rounding."""
 
 
 class LinearObjective:
@@ -42,9 +40,8 @@ class LinearObjective:
         The loss bound to labels and weights.
     weight : ndarray of shape (n_samples,) or None
         Weights of the rows, but for those of the loss.
-    constant : ndarray of shape (n_scores,)
-        Scores of a constant model: there the loss is the unit of F, and the unknowns have unit curvature, on average
-        over the classes.
+    unit, curvature : float
+        What `at_constant` gives: there the loss is the unit of F, and the unknowns have unit curvature.
     """
 
     def __init__(
@@ -52,30 +49,25 @@ class LinearObjective:
         X: Any,
         data: BinaryLossOnData | MulticlassLossOnData,
         weight: Array | None,
-        constant: Array,
+        n_scores: int,
+        unit: float,
+        curvature: float,
         C: float,
         l1_ratio: float,
         fit_intercept: bool,
     ) -> None:
         self.design, self.fit_intercept = DesignMatrix(X), fit_intercept
         self.n_rows, self.n_features = X.shape
-        self.n_scores = constant.shape[0]
+        self.n_scores = n_scores
         self.parts = [data.part(rows.start, rows.stop) for rows in self.design.slices]
         self.mean, variance = self.design.moments(weight, about_zero=not fit_intercept)
-        unit, curvature = self._loss_and_curvature(constant)
-        total = float(self.n_rows if weight is None else weight.sum())
-        if not unit >= LEAST_LOSS * total:
-            raise ValueError(
-                f"focal_gamma must be small enough for the mean loss of a constant score to be at least {LEAST_LOSS:g} "
-                f"in float64, got one of {unit / total:.1g}"
-            )
         # A large gamma makes the loss small as such: what counts as converged has to shrink with it. So sums are
         # divided by the loss of a constant score instead of the total weight.
         self.total = unit
         self.l2 = (1.0 - l1_ratio) / (C * self.total)
         # One scale for all classes: a rare class's own would have the solver chase digits of it that the loss hardly
         # sees.
-        curvature = max(curvature / (self.total * self.n_scores), np.finfo(float).tiny)
+        curvature = max(curvature / (unit * n_scores), np.finfo(float).tiny)
         scale = np.sqrt(curvature * variance + self.l2)
         self.scale = np.where(scale > 0, scale, 1.0)
         self.intercept_scale: Any = np.sqrt(curvature)
@@ -90,17 +82,6 @@ class LinearObjective:
             )
         )
 
-    def _loss_and_curvature(self, constant: Array) -> tuple[float, float]:
-        """Sums of the loss and of the absolute second derivatives at a constant score."""
-        loss = curvature = 0.0
-        for rows, data in zip(self.design.slices, self.parts, strict=True):
-            scores = np.repeat(constant[np.newaxis], rows.stop - rows.start, axis=0)
-            scores = scores[:, 0] if self.n_scores == 1 else scores
-            loss += data.loss(scores).sum()
-            # |H|: the scale is of interest, not the sign, which may be negative for a rare class.
-            curvature += np.abs(data.gradient_hessian(scores)[1]).sum()
-        return float(loss), float(curvature)
-
     @property
     def can_be_whitened(self) -> bool:
         """False for L1, whose penalty is on single coefficients, and where it would cost too much."""
@@ -112,7 +93,7 @@ class LinearObjective:
         inner = np.zeros((self.n_scores, self.n_features, self.n_features))
         along, per_class = np.zeros((self.n_scores, self.n_features)), np.zeros(self.n_scores)
         for (_, X), data in zip(self.design, self.parts, strict=True):
-            # |H|: see _loss_and_curvature.
+            # |H|: see at_constant.
             h = np.abs(data.gradient_hessian(self._scores(X, coef, shifted))[1]).reshape(X.shape[0], -1)
             of_part = weighted_grams(X, self.mean, h)
             inner, along, per_class = inner + of_part[0], along + of_part[1], per_class + h.sum(axis=0)
@@ -127,9 +108,8 @@ class LinearObjective:
         inner /= self.total * np.outer(self.scale, self.scale)
         d = np.arange(self.n_features)
         inner[:, d, d] += self.l2 / self.scale**2
-        eigenvalues, vectors = np.linalg.eigh(inner)
-        root = np.sqrt(np.maximum(eigenvalues, LEAST_EIGENVALUE * eigenvalues[:, -1:]))
-        self.basis = root[:, :, np.newaxis] * vectors.transpose(0, 2, 1), vectors / root[:, np.newaxis, :]
+        root = _cholesky(inner)
+        self.basis = root.transpose(0, 2, 1), np.linalg.inv(root).transpose(0, 2, 1)
         self._last = None
         return self._unknowns(coef, shifted)
 
@@ -253,6 +233,38 @@ class LinearObjective:
             out[j, :, k, :] = to_coef[j].T @ inner[i] @ to_coef[k]
             out[k, :, j, :] = out[j, :, k, :].T
         return out.reshape(self.n_scores * width, -1)
+
+
+def at_constant(loss: FocalLoss, totals: Array, constant: Array) -> tuple[float, float]:
+    """Sums of the loss and of its absolute second derivatives, over the scores too, at constant scores (n_scores,).
+
+    ``totals`` (K,) are the total weights of the classes, but for those of the loss.
+    """
+    n_classes = totals.shape[0]
+    scores = np.repeat(constant[np.newaxis], n_classes, axis=0)
+    scores = scores[:, 0] if n_classes == 2 else scores
+    classes = np.arange(n_classes)
+    # |H|: the scale is of interest, not the sign, which may be negative for a rare class.
+    hessian = np.abs(loss.gradient_hessian(classes, scores)[1]).reshape(n_classes, -1)
+    return float(totals @ loss.loss(classes, scores)), float((totals @ hessian).sum())
+
+
+def _cholesky(curvature: Array) -> Array:
+    """Lower factors of matrices (K, d, d) that are positive but for rounding, which becomes part of them.
+
+    Not by eigenvalues: `numpy.linalg.eigh` hangs in a process that was forked while another thread was in it (OpenBLAS
+    0.3.31).
+    """
+    d = np.arange(curvature.shape[1])
+    share = LEAST_CURVATURE
+    while True:
+        curvature[:, d, d] += share * np.trace(curvature, axis1=1, axis2=2)[:, np.newaxis]
+        try:
+            return np.linalg.cholesky(curvature)
+        except np.linalg.LinAlgError:
+            if share > 1.0:
+                raise
+            share *= 100.0
 
 
 def _by_class(matrices: Array, vectors: Array) -> Array:

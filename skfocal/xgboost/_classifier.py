@@ -246,7 +246,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
                 eval_set=as_pairs(sets, X_checked),
                 verbose=verbose,
                 xgb_model=xgb_model,
-                sample_weight_eval_set=sets.weights(sample_weight_eval_set, "sample_weight_eval_set"),
+                sample_weight_eval_set=sets.weights(sample_weight_eval_set, "sample_weight_eval_set", of_each=True),
                 base_margin_eval_set=base_margin_eval_set,
                 feature_weights=feature_weights,
             )

@@ -11,12 +11,10 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import ThreadpoolController
 
 from skfocal import FocalLoss
 from skfocal.linear_model import FocalLogisticRegression
-from skfocal.linear_model._blas import _of_scipy, scipy_on_one_thread
-from skfocal.linear_model._logistic import SOLVERS
+from skfocal.linear_model._solve import SOLVERS
 
 PRECISE = {"tol": 1e-8, "max_iter": 10_000}
 
@@ -243,22 +241,3 @@ def test_unscaled_heavy_tails_converge_with_the_defaults(gamma):
     exact = FocalLogisticRegression(gamma, solver="trust-exact", tol=1e-8, max_iter=1000).fit(X, y)
     values = [m.focal_loss_.loss(y, m.decision_function(X)).sum() + 0.5 * (m.coef_**2).sum() for m in (fitted, exact)]
     assert_allclose(values[0], values[1], rtol=1e-6)
-
-
-def test_scipys_own_blas_has_one_thread_in_fits_and_its_threads_afterwards():
-    def threads(controller):
-        return [library["num_threads"] for library in controller.info()]
-
-    everything = ThreadpoolController()
-    before, of_scipy = threads(everything), _of_scipy()
-    with everything.limit(limits=2):
-        others = sum(threads(everything)) - sum(threads(of_scipy))
-        set_to = threads(of_scipy)
-        with scipy_on_one_thread(), scipy_on_one_thread():
-            assert all(n == 1 for n in threads(of_scipy))
-            assert sum(threads(everything)) - sum(threads(of_scipy)) == others
-        assert threads(of_scipy) == set_to
-        with pytest.raises(RuntimeError, match="in a fit"), scipy_on_one_thread():
-            raise RuntimeError("in a fit")
-        assert threads(of_scipy) == set_to
-    assert threads(everything) == before

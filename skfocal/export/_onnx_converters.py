@@ -1,0 +1,117 @@
+"""skl2onnx's converters of the focal estimators. May import the rooms of the estimators, ONNX and skl2onnx.
+
+A converter is handed a fitted model and writes what ``predict`` and ``predict_proba`` do: raw scores by the library's
+model, labels by the greatest of them, and the posterior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from skl2onnx import update_registered_converter
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+
+from skfocal._common.classifier import FocalClassifierMixin
+from skfocal._kernels.blocks import Array
+from skfocal.export._onnx_graph import ML, TENSOR_ATTRIBUTES, Graph
+from skfocal.export._trees import of_lightgbm, of_xgboost
+
+OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [False, True],
+    "raw_scores": [True, False],
+}
+
+
+def register(model: FocalClassifierMixin) -> None:
+    """Tell skl2onnx how to convert models of this one's class."""
+    cls = type(model)
+    alias = f"{cls.__module__}.{cls.__qualname__}"
+    update_registered_converter(cls, alias, _shapes, _converter(model), options=OPTIONS)
+
+
+def _converter(model: FocalClassifierMixin) -> Callable[..., None]:
+    for of_class, scores in (
+        ("FocalLGBMClassifier", _lightgbm_scores),
+        ("FocalXGBClassifier", _xgboost_scores),
+        ("FocalLogisticRegression", _linear_scores),
+    ):
+        if any(base.__name__ == of_class for base in type(model).__mro__):
+            return lambda scope, operator, container: _convert(scope, operator, container, scores)
+    raise TypeError(f"model must be of estimators that ONNX can say, got {type(model).__name__}")
+
+
+def _shapes(operator: Any) -> None:
+    """skl2onnx's question: types and shapes of labels and probabilities."""
+    n_rows, classes = operator.inputs[0].get_first_dimension(), operator.raw_operator.classes_
+    of_labels = Int64TensorType if classes.dtype.kind in "biuf" else StringTensorType
+    of_proba = DoubleTensorType if isinstance(operator.inputs[0].type, DoubleTensorType) else FloatTensorType
+    operator.outputs[0].type = of_labels([n_rows])
+    operator.outputs[1].type = of_proba([n_rows, classes.shape[0]])
+
+
+def _convert(scope: Any, operator: Any, container: Any, scores_of: Callable[..., str]) -> None:
+    model = operator.raw_operator
+    options = container.get_options(model, {"raw_scores": False, "nocl": False})
+    is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
+    graph = Graph(scope, container, np.float64 if is_double else np.float32)
+    raw = scores_of(graph, model, operator.inputs[0].full_name)
+    K = model.classes_.shape[0]
+    scores = graph.two_columns(raw) if K == 2 else raw
+    classes = np.arange(K) if options["nocl"] else model.classes_
+    graph.labels(graph("ArgMax", scores, axis=1, keepdims=0), classes, operator.outputs[0].full_name)
+    proba = operator.outputs[1].full_name
+    if options["raw_scores"]:
+        # As skl2onnx has it: of one score a row the negative and the score itself.
+        raw = graph("Mul", raw, graph.constant([[-1.0, 1.0]])) if K == 2 else raw
+        graph("Identity", raw, output=proba)
+        return
+    gamma, log_alpha = np.zeros(K), None
+    if model.calibration is not None:
+        gamma = model.focal_loss_.gamma_per_class(K)
+    if model.calibration == "full":
+        log_alpha = np.log(model.class_weights_)
+    graph("Softmax", graph.posterior(scores, gamma, log_alpha), axis=1, output=proba)
+
+
+def _linear_scores(graph: Graph, model: Any, x: str) -> str:
+    x = graph.cast(x, graph.dtype)
+    return graph("Add", graph("MatMul", x, graph.constant(model.coef_.T)), graph.constant(model.intercept_[np.newaxis]))
+
+
+def _lightgbm_scores(graph: Graph, model: Any, x: str) -> str:
+    forest = of_lightgbm(model.booster_.model_to_string())
+    # LightGBM compares and sums in float64.
+    if graph.container.target_opset_any_domain(ML) < TENSOR_ATTRIBUTES:
+        narrow = Graph(graph.scope, graph.container, np.float32)
+        return graph.cast(narrow.scores_of(forest, narrow.cast(x, np.float32)), graph.dtype)
+    wide = Graph(graph.scope, graph.container, np.float64)
+    return graph.cast(wide.scores_of(forest, wide.cast(x, np.float64)), graph.dtype)
+
+
+def _xgboost_scores(graph: Graph, model: Any, x: str) -> str:
+    booster = model.get_booster()
+    n_rounds = getattr(model, "best_iteration", booster.num_boosted_rounds() - 1) + 1  # the property may raise
+    forest = of_xgboost(booster, n_rounds, _scores_of_missing_row(booster, n_rounds))
+    # XGBoost compares and sums in float32.
+    narrow = Graph(graph.scope, graph.container, np.float32)
+    x = narrow.cast(x, np.float32)
+    if not np.isnan(model.missing):
+        is_missing = narrow("Equal", x, narrow.constant(model.missing))
+        x = narrow("Where", is_missing, narrow.constant(np.nan), x)
+    return graph.cast(narrow.scores_of(forest, x), graph.dtype)
+
+
+def _scores_of_missing_row(booster: Any, n_rounds: int) -> Array:
+    from xgboost import DMatrix
+
+    row = DMatrix(
+        np.full((1, booster.num_features()), np.nan, np.float32),
+        feature_names=booster.feature_names,
+        feature_types=booster.feature_types,
+    )
+    scores: Array = booster.predict(row, output_margin=True, iteration_range=(0, n_rounds)).ravel()
+    return scores

@@ -1,0 +1,107 @@
+"""What code written for scikit-learn's ``LogisticRegression`` looks for. May import NumPy, SciPy and scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self
+
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+P = ParamSpec("P")
+
+INSTEAD = {
+    "penalty": "l1_ratio=0 is 'l2', l1_ratio=1 is 'l1', a number in between is 'elasticnet', and C=inf is None",
+    "n_jobs": "leave it out, a fit runs on the threads of NumPy's linear algebra",
+    "random_state": "leave it out, nothing is random here",
+    "dual": "leave it out, the primal problem is solved",
+    "intercept_scaling": "leave it out, the intercept is not penalized",
+    "multi_class": "leave it out, several classes are multinomial; for one-vs-rest see sklearn.multiclass",
+    "gamma": "write focal_gamma",
+    "alpha": "write focal_alpha for the class weights, C for the strength of the penalty",
+}
+"""Parameters of ``LogisticRegression`` and of focal loss elsewhere, and what to write here."""
+
+SOLVER_INSTEAD = {
+    "liblinear": "lbfgs", "sag": "lbfgs", "saga": "lbfgs", "newton-cg": "trust-krylov", "newton-cholesky": "trust-exact"
+}  # fmt: skip
+"""Solvers of ``LogisticRegression``, and the one that is for the same here."""
+
+
+def names_the_way(init: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
+    """Decorator of ``__init__``: a parameter that is not ours gives an error that says what to write instead."""
+
+    @wraps(init)
+    def checked(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        for name in INSTEAD.keys() & kwargs.keys():
+            raise TypeError(_no_parameter(self, name, kwargs[name]))
+        init(self, *args, **kwargs)
+
+    return checked
+
+
+def _no_parameter(estimator: Any, name: str, value: Any) -> str:
+    return f"{type(estimator).__name__} has no parameter {name}, got {name}={value!r}: {INSTEAD[name]}"
+
+
+class DropInMixin:
+    """Methods and attributes of ``LogisticRegression`` beside those of any classifier."""
+
+    coef_: Any
+    l1_ratio: float
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, as any estimator of scikit-learn.
+
+        Parameters
+        ----------
+        **params
+            Names and values.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        known = self._get_param_names()  # type: ignore[attr-defined]
+        for name in INSTEAD.keys() & (params.keys() - set(known)):
+            raise ValueError(_no_parameter(self, name, params[name]))
+        super().set_params(**params)  # type: ignore[misc]
+        return self
+
+    @property
+    def penalty(self) -> str:
+        """Name of the penalty that ``l1_ratio`` makes: "l2", "l1" or "elasticnet". Not a parameter.
+
+        `sklearn.feature_selection.SelectFromModel` looks for it, to keep what L1 left over.
+        """
+        return "l2" if self.l1_ratio == 0 else "l1" if self.l1_ratio == 1 else "elasticnet"
+
+    def sparsify(self) -> Self:
+        """Make ``coef_`` a CSR array, which is smaller where L1 made most coefficients 0.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        if not sparse.issparse(self.coef_):
+            self.coef_ = sparse.csr_array(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make ``coef_`` an array, as it is after ``fit``.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self)
+        if sparse.issparse(self.coef_):
+            self.coef_ = self.coef_.toarray()
+        return self
