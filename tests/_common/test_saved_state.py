@@ -28,7 +28,7 @@ LABELS = {
     "datetime64[ns]": np.array(["2024-02-29T23:59:59.123456789", "2100-01-01"], "M8[ns]"),
     "datetime64[25s]": np.array(["2020-01-01", "2021-01-01"], "M8[25s]"),
     "timedelta64[s]": np.array([-5, 2**40], "m8[s]"),
-    "timedelta64": np.array([1, 2], "m8"),
+    "timedelta64[D]": np.array([1, 2], "m8[D]"),
     "StringDType": np.array(["a", "long enough for the heap"], np.dtypes.StringDType()),
     "StringDType with NaN": np.array(["a", "b"], np.dtypes.StringDType(na_object=np.nan)),
     "StringDType with None": np.array(["a", "b"], np.dtypes.StringDType(na_object=None)),

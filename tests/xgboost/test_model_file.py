@@ -127,6 +127,11 @@ def test_the_best_iteration_comes_back(imbalanced, save_best, file):
     assert_same(again, clf, X)
 
 
+# XGBoost 3.4 says so of both.
+deprecated = pytest.mark.filterwarnings("ignore:.*booster=(dart|gblinear). is deprecated:UserWarning")
+
+
+@deprecated
 @pytest.mark.parametrize(
     "parameters", [{"booster": "dart", "rate_drop": 0.5}, {"num_parallel_tree": 3, "subsample": 0.5}]
 )
@@ -321,6 +326,7 @@ def test_a_booster_of_ones_own_becomes_a_classifier(problem, named_objective, fi
     assert clf.fit(X, np.array(labels)[y]).score(X, np.array(labels)[y]) > 0.9
 
 
+@deprecated
 def test_boosters_that_are_no_focal_models_are_refused(problem):
     X, y, _ = problem
     K = int(y.max()) + 1
