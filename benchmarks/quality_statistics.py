@@ -60,8 +60,9 @@ def geometric(ratios):
 
 
 def p_value(values):
-    """Wilcoxon's signed-rank test of no difference, two-sided."""
-    return stats.wilcoxon(values).pvalue if len(values) > 5 and (values != 0).any() else np.nan
+    """Wilcoxon's signed-rank test of no difference, two-sided, by its exact distribution; zeros are left out."""
+    differences = np.asarray(values)[np.asarray(values) != 0]
+    return stats.wilcoxon(differences, method="exact").pvalue if len(values) > 5 and len(differences) else np.nan
 
 
 def markdown(header, rows):

@@ -14,7 +14,7 @@ lgb = pytest.importorskip("lightgbm", exc_type=ImportError)
 from skfocal import FocalLoss  # noqa: E402
 from skfocal.lightgbm import FocalLGBMClassifier, FocalObjective  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names, but LGBMClassifier")
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names, but (LGBMClassifier|Asked)")
 
 QUIET = {"verbosity": -1, "n_jobs": 1, "n_estimators": 20}
 AS_PARENT = {"max_step": None, "balanced_bins": False, "reg_lambda": 0.0}
