@@ -99,11 +99,11 @@ def main():
         counts = [f"{label}\n{np.sum(y_test == label):,} rows" for label in drawn]
         axes[row, 0].set_xticks(range(len(drawn)), counts, fontsize="small")
         axes[row, 0].set(title=f"{data}: average precision by class", ylabel="average precision", ylim=(0, 1.02))
-        axes[row, 1].set(title=f"{data}: calibration of '{rare}', bins of 50 rows or more")
+        axes[row, 1].set(title=f"calibration of '{rare}', bins of 50 rows or more")
         axes[row, 1].set(xlabel="mean predicted probability", ylabel="observed share")
         axes[row, 1].plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
         for ax in axes[row]:
-            ax.legend(fontsize="x-small", loc="lower right" if ax is axes[row, 0] else "upper left")
+            ax.legend(fontsize="x-small", loc="lower left" if ax is axes[row, 0] else "upper left", framealpha=0.95)
     picture = Path("quickstart.png").absolute()
     figure.savefig(picture, dpi=120)
     print(f"\nPicture: {picture}")

@@ -108,7 +108,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         See ``sklearn.ensemble.HistGradientBoostingClassifier``.
     n_features_in_ : int
         Number of features of the X of ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if they are strings.
 
     Notes
@@ -121,7 +121,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
     ``HistGradientBoostingClassifier()``.
 
     `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
-    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
+    probability can be another one: to decide by probability, use ``sklearn.model_selection.FixedThresholdClassifier``.
 
     ``loss`` is no parameter: to give it is an error that says what to use.
 

@@ -70,7 +70,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     ``LGBMClassifier()``, except for ``boosting_type="dart"``.
 
     `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
-    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
+    probability can be another one: to decide by probability, use ``sklearn.model_selection.FixedThresholdClassifier``.
 
     Opened without this package, the saved booster gives raw scores, which `skfocal.FocalLoss.predict_proba` turns into
     probabilities.

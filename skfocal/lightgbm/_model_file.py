@@ -248,7 +248,7 @@ def _give(classifier: Any, booster: lgb.Booster, state: SavedState) -> None:
 def _take(
     classifier: Any, booster: Any, gamma: Any, alpha: Any, classes: ArrayLike | None, calibration: Any, start: Any
 ) -> None:
-    """Make the classifier one that has been fitted to what this booster was trained on, by `lightgbm.train`."""
+    """Make the classifier one that has been fitted to what this booster was trained on, by ``lightgbm.train``."""
     if not isinstance(booster, lgb.Booster):
         raise TypeError(f"booster must be a lightgbm.Booster, got {type(booster).__name__}")
     model = LINE.sub("", booster.model_to_string(num_iteration=-1))

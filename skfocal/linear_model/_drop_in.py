@@ -78,7 +78,7 @@ class DropInMixin:
     def penalty(self) -> str:
         """Name of the penalty that ``l1_ratio`` makes: "l2", "l1" or "elasticnet". Not a parameter.
 
-        `sklearn.feature_selection.SelectFromModel` looks for it, to keep what L1 left over.
+        ``sklearn.feature_selection.SelectFromModel`` looks for it, to keep what L1 left over.
         """
         return "l2" if self.l1_ratio == 0 else "l1" if self.l1_ratio == 1 else "elasticnet"
 

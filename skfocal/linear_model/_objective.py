@@ -252,8 +252,8 @@ def at_constant(loss: FocalLoss, totals: Array, constant: Array) -> tuple[float,
 def _cholesky(curvature: Array) -> Array:
     """Lower factors of matrices (K, d, d) that are positive but for rounding, which becomes part of them.
 
-    Not by eigenvalues: `numpy.linalg.eigh` hangs in a process that was forked while another thread was in it (OpenBLAS
-    0.3.31).
+    Not by eigenvalues: ``numpy.linalg.eigh`` hangs in a process that was forked while another thread was in it
+    (OpenBLAS 0.3.31).
     """
     d = np.arange(curvature.shape[1])
     share = LEAST_CURVATURE

@@ -70,7 +70,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     With ``focal_gamma=0, max_step=None, balanced_bins=False`` it grows the very trees of ``XGBClassifier()``.
 
     `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
-    probability can be another one: to decide by probability, use `sklearn.model_selection.FixedThresholdClassifier`.
+    probability can be another one: to decide by probability, use ``sklearn.model_selection.FixedThresholdClassifier``.
 
     Examples
     --------

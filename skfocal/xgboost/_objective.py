@@ -60,7 +60,7 @@ class FocalObjective(FocalObjectiveBase):
         """The optimal constant, as XGBoost's parameter ``base_score`` wants it.
 
         For a model whose ``objective`` in the parameters is ``"binary:logistic"``, or ``"multi:softprob"`` for more
-        than two classes: `xgboost.XGBClassifier` sets it so, `xgboost.train` has to be given it. XGBoost reads
+        than two classes: ``xgboost.XGBClassifier`` sets it so, ``xgboost.train`` has to be given it. XGBoost reads
         ``base_score`` by that name, even where another function computes the gradient.
 
         Parameters
