@@ -132,7 +132,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         ``gamma`` and ``temperature`` of each.
     n_features_in_ : int
         Of the estimators, if they have it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Likewise.
 
     See Also

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_iris, make_classification
@@ -12,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from skfocal import FocalLoss
 from skfocal.linear_model import FocalLogisticRegression
@@ -62,7 +64,9 @@ def test_l1_gives_sagas_zeros(l1_ratio, C, n_classes):
     X, y = make_classification(300, 12, n_informative=5, n_classes=n_classes, random_state=2)
     X = StandardScaler().fit_transform(X)
     ours = FocalLogisticRegression(0.0, C=C, l1_ratio=l1_ratio, **PRECISE).fit(X, y)
-    saga = LogisticRegression(solver="saga", C=C, l1_ratio=l1_ratio, tol=1e-10, max_iter=100_000).fit(X, y)
+    # Before 1.8, scikit-learn wants the penalty named; since then it deprecates the name.
+    named = {"penalty": "elasticnet"} if parse_version(sklearn.__version__) < parse_version("1.8") else {}
+    saga = LogisticRegression(solver="saga", C=C, l1_ratio=l1_ratio, tol=1e-10, max_iter=100_000, **named).fit(X, y)
     assert_array_equal(ours.coef_ != 0, np.abs(saga.coef_) > 1e-9)
     assert_allclose(ours.coef_, saga.coef_, atol=1e-5)
     assert objective_and_violation(ours, X, y, C, l1_ratio)[1] < 1e-6
