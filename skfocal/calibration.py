@@ -135,10 +135,6 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     feature_names_in_ : ndarray of shape (n_features,)
         Likewise.
 
-    See Also
-    --------
-    sklearn.calibration.CalibratedClassifierCV : Sigmoid, isotonic and, since scikit-learn 1.8, temperature scaling.
-
     Notes
     -----
     For two classes the order of the rows stays that of the scores within a fold, and so do ranking metrics with
