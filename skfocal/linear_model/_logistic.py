@@ -20,7 +20,7 @@ from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
 from skfocal.linear_model._drop_in import SOLVER_INSTEAD, DropInMixin, names_the_way
 from skfocal.linear_model._objective import LinearObjective, at_constant
-from skfocal.linear_model._solve import SOLVERS, minimize
+from skfocal.linear_model._solve import SOLVERS, minimize, point_at
 
 
 class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin, BaseEstimator):
@@ -44,15 +44,16 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         Whether to fit an intercept, which is not penalised.
     solver : {{"lbfgs", "trust-krylov", "trust-exact"}}, default="lbfgs"
         Of ``scipy.optimize.minimize``: "lbfgs" (L-BFGS-B) suits all sizes, "trust-krylov" uses products with the
-        exact Hessian and is for high precision, "trust-exact" forms the Hessian and is for few features.
+        exact Hessian, "trust-exact" forms the Hessian and is for few features. All go on by Newton's method where they
+        stop above ``tol``, and reach the same precision.
     max_iter : int, default=100
-        Most iterations of the solver.
+        Most iterations of the solver; 0 leaves the model at its start, the optimal constant.
     tol : float, default=1e-4
-        The solver stops when the largest entry of the gradient (its norm, with the trust-region solvers) is at
-        most this. The objective is measured in mean losses of a constant score, and the unknowns are scaled to unit
-        curvature there.
+        The fit ends when the largest entry of the gradient is at most this, with L1 that of the shortest subgradient.
+        Where the gradient stays above, a ``ConvergenceWarning`` says what it is. The objective is measured in mean
+        losses of a constant score, and the unknowns are scaled to unit curvature there.
     warm_start : bool, default=False
-        Whether ``fit`` starts at the last solution.
+        Whether ``fit`` starts at the last solution, if its objective is lower than that of the optimal constant.
     verbose : int, default=0
         Above 0: print the objective after each iteration.
 
@@ -61,7 +62,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 if X was, else float64.
+        Coefficients, float32 if X was, else float64. Without L1, those of several classes sum to 0 for each feature.
     intercept_ : ndarray of shape (1,) or (n_classes,)
     n_iter_ : ndarray of shape (1,)
         Iterations the solver took.
@@ -75,10 +76,10 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
 
     Notes
     -----
-    Internally every unknown is scaled by the spread of its column and the columns are centred (in the algebra:
-    X is neither copied nor made dense), which leaves the solution where it is and lets the solver converge on
-    columns of any units. The focal loss is not convex in the coefficients; the solver starts at the optimal
-    constant.
+    Internally every unknown is scaled by the spread of its column and the columns are centered (in the algebra:
+    X is neither copied nor made dense, and float32 becomes float64 in blocks of rows), which leaves the solution
+    where it is and lets the solver converge on columns of any units. The focal loss is not convex in the
+    coefficients; the solver starts at the optimal constant.
 
     References
     ----------
@@ -206,9 +207,13 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
             self.l1_ratio,
             self.fit_intercept,
         )
-        start = self._start(constant, X.shape[1])
+        # A last solution of much weaker regularization can be so far off that the constant is the better start.
+        start = min(
+            (objective.pack(*start) for start in self._starts(constant, X.shape[1])),
+            key=lambda x: point_at(objective, x).value,
+        )
         callback = _Printer(self.solver) if self.verbose else None
-        end, n_iter = minimize(objective, objective.pack(*start), self.solver, self.max_iter, self.tol, callback)
+        end, n_iter = minimize(objective, start, self.solver, self.max_iter, self.tol, callback)
         if not end.optimality <= self.tol:
             self._warn(end.optimality, n_iter)
         coef, intercept = objective.unpack(end.x)
@@ -217,14 +222,15 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         self.intercept_ = intercept.astype(X.dtype, copy=False)
         self.n_iter_ = np.array([n_iter], dtype=np.int32)
 
-    def _start(self, constant: Array, n_features: int) -> tuple[Array, Array]:
-        """Coefficients and intercepts to start at: the last ones, if they are wanted and fit, or the constant."""
+    def _starts(self, constant: Array, n_features: int) -> list[tuple[Array, Array]]:
+        """Coefficients and intercepts to start at: the constant, and the last ones if they are wanted and fit."""
         shape = constant.shape[0], n_features
+        starts = [(np.zeros(shape), constant)]
         if self.warm_start and getattr(self, "coef_", constant[:0]).shape == shape:
             coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
             intercept = self.intercept_ if self.fit_intercept else constant
-            return coef.astype(np.float64), intercept.astype(np.float64)
-        return np.zeros(shape), constant
+            starts.append((coef.astype(np.float64), intercept.astype(np.float64)))
+        return starts
 
     def _warn(self, size: float, n_iter: int) -> None:
         what_to_do = (

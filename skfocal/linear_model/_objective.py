@@ -61,6 +61,7 @@ class LinearObjective:
         self.n_scores = n_scores
         self.parts = [data.part(rows.start, rows.stop) for rows in self.design.slices]
         self.mean, variance = self.design.moments(weight, about_zero=not fit_intercept)
+        self.column_size = np.abs(self.mean) + np.sqrt(variance)
         # A large gamma makes the loss small as such: what counts as converged has to shrink with it. So sums are
         # divided by the loss of a constant score instead of the total weight.
         self.total = unit
@@ -152,6 +153,11 @@ class LinearObjective:
         v = x[:, : self.n_features]
         shifted = x[:, -1] / self.intercept_scale if self.fit_intercept else np.zeros(self.n_scores)
         return (v if self.basis is None else _by_class(self.basis[1], v)) / self.scale, shifted
+
+    def cancellation(self, x: Array) -> float:
+        """Size of the terms of a score, which cancel on correlated columns and large means: their rounding is in F."""
+        coef = self._coef(x)[0]
+        return float((np.abs(coef) @ self.column_size).max())
 
     # F and its derivatives
 

@@ -87,7 +87,7 @@ def minimize(
     objective: LinearObjective, x: Array, solver: str, max_iter: int, tol: float, callback: Callback | None = None
 ) -> tuple[Point, int]:
     """Where the descent from x ends, with an optimality above ``tol`` if it got no further, and the iterations."""
-    whitens = solver != "trust-exact" and objective.can_be_whitened
+    whitens = objective.can_be_whitened
     if whitens and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
         x = objective.whiten_at(x)
     here, n_iter, stalled = point_at(objective, x), 0, 0
@@ -189,7 +189,8 @@ def _newton(
                 x = np.where(share == share.min(), 0.0, here.x + share.min() * move)
         there = point_at(objective, x)
         lower = float(np.abs(there.gradient[free]).max()) < float(np.abs(slope).max())
-        if not (there.value <= here.value + ROUNDING * abs(here.value) and (lower or is_cut)):
+        slack = ROUNDING * (abs(here.value) + objective.cancellation(here.x))
+        if not (there.value <= here.value + slack and (lower or is_cut)):
             return here, step
         here = there
         if callback is not None:
