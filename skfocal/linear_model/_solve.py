@@ -147,19 +147,31 @@ def _trust_region(
 ) -> tuple[Point, int]:
     by_product = solver == "trust-krylov"
     keywords: dict[str, Any] = {"hessp": objective.hessian_product} if by_product else {"hess": objective.hessian}
+    steps: list[Array] = []
+
+    def record(intermediate_result: optimize.OptimizeResult) -> None:
+        steps.append(intermediate_result.x.copy())
+        if callback is not None:
+            callback(intermediate_result)
+
     # trust-krylov multiplies memory that it has not filled yet by 0 before it writes there (scipy up to 1.18): the
     # result is right, but what chance left in that memory, NaN or a number near the largest, would warn.
-    unfilled: Any = "ignore" if by_product else None
-    with np.errstate(invalid=unfilled, over=unfilled), scipy_on_one_thread():
-        result = optimize.minimize(
-            objective,
-            here.x,
-            jac=True,
-            method=solver,
-            options={"maxiter": max_iter, "gtol": max(tol, TRUST_REGION_TO)},
-            callback=callback,
-            **keywords,
-        )
+    # trust-exact takes the root of a product that rounding has made negative (scipy 1.13), and fails by the NaN: it is
+    # stopped there, and goes on from the last step by Newton's method.
+    invalid: Any = "ignore" if by_product else "raise"
+    try:
+        with np.errstate(invalid=invalid, over="ignore" if by_product else None), scipy_on_one_thread():
+            result = optimize.minimize(
+                objective,
+                here.x,
+                jac=True,
+                method=solver,
+                options={"maxiter": max_iter, "gtol": max(tol, TRUST_REGION_TO)},
+                callback=record,
+                **keywords,
+            )
+    except FloatingPointError:
+        return (point_at(objective, steps[-1]) if steps else here), len(steps)
     return _point(objective, result.x, float(result.fun), result.jac), int(result.nit)
 
 
