@@ -21,7 +21,7 @@ from skfocal._kernels.arguments import (
     check_sample_weight,
     check_y_true,
 )
-from skfocal._kernels.blocks import BLOCK_ELEMENTS, Array, Gamma, rows_per_block, take_rows
+from skfocal._kernels.blocks import BLOCK_ELEMENTS, Array, Gamma, empty_pair, rows_per_block, take_rows
 
 __all__ = ["FocalLoss"]
 
@@ -208,7 +208,7 @@ class FocalLoss:
         labels = as_labels(y_true, raw.shape[0])
         n_scores = _n_scores(raw)
         weight = check_sample_weight(sample_weight, raw.shape[0], raw.dtype)
-        gradient, hessian = np.empty_like(raw), np.empty_like(raw)
+        gradient, hessian = empty_pair(raw.shape, raw.dtype)
         # Labels are checked and laid out in the blocks of the kernel: that is three times faster than all at once, for
         # what a block needs beside its results stays in the cache.
         step = rows_per_block(raw.shape[0], n_scores)

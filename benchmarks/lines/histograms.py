@@ -10,6 +10,8 @@ from lines.boosters import size, tall
 from skfocal import FocalLoss
 from skfocal.ensemble import FocalHistGradientBoostingClassifier
 
+SAME_TREES = {"focal_gamma": 0.0, "max_step": None, "l2_regularization": 0.0}
+
 
 def on_threads(n_threads, function, *arguments):
     """A call with that many threads of OpenMP: the booster has no parameter for it."""
@@ -23,8 +25,8 @@ def fits(gamma, n_threads, quick, n_classes=2):
     X, y = tall(n, n_classes)
     # Early stopping would stop the two at different rounds.
     parameters = {"max_iter": rounds, "early_stopping": False}
-    extra = {"max_step": None} if gamma == 0 else {}
-    ours = FocalHistGradientBoostingClassifier(gamma, **extra, **parameters)
+    focal = SAME_TREES if gamma == 0 else {"focal_gamma": gamma}
+    ours = FocalHistGradientBoostingClassifier(**focal, **parameters)
     theirs = HistGradientBoostingClassifier(**parameters)
     return partial(on_threads, n_threads, ours.fit, X, y), partial(on_threads, n_threads, theirs.fit, X, y)
 
@@ -34,7 +36,7 @@ def predictions(quick):
     n, rounds = size(quick)
     X, y = tall(n)
     parameters = {"max_iter": rounds, "early_stopping": False}
-    ours = FocalHistGradientBoostingClassifier(0.0, max_step=None, **parameters).fit(X[:50_000], y[:50_000])
+    ours = FocalHistGradientBoostingClassifier(**SAME_TREES, **parameters).fit(X[:50_000], y[:50_000])
     theirs = HistGradientBoostingClassifier(**parameters).fit(X[:50_000], y[:50_000])
     np.testing.assert_array_equal(ours.decision_function(X[:1000]), theirs.decision_function(X[:1000]))
     ours.focal_loss_ = FocalLoss(2.0)

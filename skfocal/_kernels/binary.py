@@ -25,6 +25,7 @@ from skfocal._kernels.blocks import (
     Array,
     Gamma,
     each_block,
+    empty_pair,
     floor_and_round,
     has_fast_log1p,
     power_is_by_products,
@@ -170,7 +171,7 @@ def gradient_hessian(
     absolute value at least, and to ``floor``. ``out`` may have a narrower dtype than ``minus_s``, in which everything
     is computed; results are rounded to ``drop_bits`` bits less than it has. ``spare``: see `each_block`.
     """
-    gradient, hessian = out if out is not None else (np.empty_like(minus_s), np.empty_like(minus_s))
+    gradient, hessian = out if out is not None else empty_pair(minus_s.shape, minus_s.dtype)
 
     def run(start: int, stop: int, scratch: Array) -> None:
         rows = slice(start, stop)
