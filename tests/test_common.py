@@ -188,6 +188,18 @@ def test_sample_weight_is_routed(cls, imbalanced):
     assert (result["test_score"] < 0).all()
 
 
+@pytest.mark.parametrize("cls", [cls for cls in ESTIMATORS if "class_weight" in cls().get_params()])
+@pytest.mark.parametrize("calibration", ["focus", "full", None])
+def test_a_class_weight_of_zero_is_a_sample_weight_of_zero(cls, calibration, imbalanced):
+    X, y = imbalanced
+    by_class = fast(cls, class_weight={1: 0.0, 0: 2.0}, calibration=calibration).fit(X, y)
+    by_row = fast(cls, class_weight={0: 2.0}, calibration=calibration).fit(X, y, sample_weight=(y == 0).astype(float))
+    assert_allclose(by_class.predict_proba(X), by_row.predict_proba(X), rtol=1e-12)
+    assert by_class.predict_proba(X)[:, 1].max() < 0.01
+    with pytest.raises(ValueError, match="class_weight must have numbers >= 0 as values, not all of them 0"):
+        fast(cls, class_weight={0: 0.0, 1: 0.0}).fit(X, y)
+
+
 @each
 def test_bad_data(cls, imbalanced):
     X, y = imbalanced

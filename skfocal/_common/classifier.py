@@ -85,6 +85,8 @@ class FocalClassifierMixin:
                 f"focal_gamma must be a number or one per class: got {len(gamma)} entries for {n_classes} classes"
             )
         alpha = resolve_alpha(self.focal_alpha, classes, totals)
+        # Of a class that class_weight leaves out, there is nothing to undo: its rows go in with a weight of 0.
+        outer_weights = np.where(outer_weights > 0, outer_weights, 1.0)
         self.class_weights_ = outer_weights if alpha is None else alpha * outer_weights
         return FocalLoss(gamma, None if alpha is None else tuple(alpha.tolist()))
 

@@ -33,12 +33,13 @@ class EvaluationSets:
     ----------
     pairs : list of (X, y)
     X, y : array-like
-        The training data. As one of the sets they need no second look, and the libraries know them by their identity.
+        The training data. As one of the sets they need no second look, and the libraries know them by their identity;
+        unless y is None, with which no set counts as the training data.
     rows : Rows
     """
 
     def __init__(self, pairs: Sequence[tuple[Any, Any]], X: Any, y: Any, rows: Rows) -> None:
-        self.is_training = [A is X and b is y for A, b in pairs]
+        self.is_training = [y is not None and A is X and b is y for A, b in pairs]
         self.tables = [A for A, _ in pairs]
         self.labels = [
             rows.indices

@@ -154,8 +154,8 @@ def resolve_class_weight(
         raise ValueError(
             f"class_weight must be None, 'balanced' or a dict of labels of y, got {class_weight!r}"
         ) from error
-    if not (np.isfinite(weights).all() and (weights > 0).all()):
-        raise ValueError(f"class_weight must have numbers > 0 as values, got {class_weight!r}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError(f"class_weight must have numbers >= 0 as values, not all of them 0, got {class_weight!r}")
     return weights
 
 

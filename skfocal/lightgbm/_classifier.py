@@ -185,7 +185,8 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         check_columns(X)
         with learning(self) as model:
             rows = Rows(X, y, sample_weight, self.class_weight)
-            sets = EvaluationSets(eval_pairs(eval_set, eval_X, eval_y), X, y, rows)
+            # Among eval_X the training data are a set like any other for LightGBM, on which early stopping looks.
+            sets = EvaluationSets(eval_pairs(eval_set, eval_X, eval_y), X, None if eval_set is None else y, rows)
             for table in sets.tables:
                 check_columns(table, "X of eval_set")
             check_class_weights(eval_class_weight, len(sets.tables), rows.classes)

@@ -111,11 +111,14 @@ def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any]) -> tupl
     focal_metric = FocalMetric(estimator.focal_loss_.gamma, estimator.focal_loss_.alpha)
     is_multiclass = estimator.class_weights_.shape[0] > 2
     given = [params[name] for name in METRIC_ALIASES if params.get(name) is not None]
-    # Nothing, "" or [] stands for the default, as in LightGBM; "none" for no metric.
     in_params = [metric for value in given for metric in named_metrics.split_metrics(value, "metric") if metric != ""]
-    in_params = in_params or ["focal_loss"]
+    in_fit = [metric for metric in named_metrics.split_metrics(eval_metric) if metric != ""]
+    # As in LightGBM: no parameter stands for the default, "" and [] for the default unless fit has a name; "none" for
+    # no metric.
+    if not in_params and not (given and any(isinstance(metric, str) for metric in in_fit)):
+        in_params = ["focal_loss"]
     # In the parent's order: names before callables, and what fit and the parameters have in common at the end.
-    wanted = [metric for metric in named_metrics.split_metrics(eval_metric) if metric not in in_params] + in_params
+    wanted = [metric for metric in in_fit if metric not in in_params] + in_params
     wanted.sort(key=callable)
     metrics: list[Any] = []
     names: list[str] = []

@@ -322,7 +322,7 @@ def test_no_collapse_on_extreme_imbalance():
         ({"focal_alpha": 2.0}, "focal_alpha must"),
         ({"calibration": "sigmoid"}, "calibration must"),
         ({"balanced_bins": "yes"}, "balanced_bins must be True or False, got 'yes'"),
-        ({"class_weight": {0: 0.0}}, "class_weight must"),
+        ({"class_weight": {0: -1.0}}, "class_weight must"),
         ({"metric": "huber"}, "eval_metric must be a callable or one of .* got 'huber'"),
     ],
 )
