@@ -102,8 +102,8 @@ def main():
         axes[row, 1].set(title=f"calibration of '{rare}', bins of 50 rows or more")
         axes[row, 1].set(xlabel="mean predicted probability", ylabel="observed share")
         axes[row, 1].plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-        for ax in axes[row]:
-            ax.legend(fontsize="x-small", loc="lower left" if ax is axes[row, 0] else "upper left", framealpha=0.95)
+    # One legend for all: the first picture has every model, and colors are the same everywhere.
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     picture = Path("quickstart.png").absolute()
     figure.savefig(picture, dpi=120)
     print(f"\nPicture: {picture}")
