@@ -27,6 +27,10 @@ clf = FocalLGBMClassifier(1.0, n_estimators=60, learning_rate=0.05, n_jobs=1, ve
 #
 # SHAP values are in the units of ``decision_function``. The way from there to the probability is strictly increasing,
 # so that signs and order keep their meaning.
+#
+# Do not ask the explainer for ``model_output="probability"``: it would explain the bare sigmoid of the scores, which is
+# not what ``predict_proba`` gives. To explain probabilities, explain the function:
+# ``shap.Explainer(clf.predict_proba, X)``.
 
 explainer = shap.TreeExplainer(clf.booster_)
 values = np.asarray(explainer.shap_values(X))

@@ -17,7 +17,8 @@ def with_native_objective(model: Any) -> Any:
     """A model of the parent's own class with the same trees or coefficients.
 
     For tools that look for the parent's class, or for the name of an objective in its file, and would refuse a focal
-    model: treelite, m2cgen, lleaves, dtreeviz, supertree, hummingbird, the converters of onnxmltools.
+    model: treelite, dtreeviz, supertree, lleaves, m2cgen, hummingbird. The last two, in the versions 0.10.0 and
+    0.4.12, are wrong about models of XGBoost 3, the parent's own included: give them LightGBM's.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64T
 from skfocal._common.classifier import FocalClassifierMixin
 from skfocal._kernels.blocks import Array
 from skfocal.export._onnx_graph import ML, TENSOR_ATTRIBUTES, Graph
-from skfocal.export._trees import of_lightgbm, of_xgboost
+from skfocal.export._trees import Forest, of_hist_gradient_boosting, of_lightgbm, of_xgboost
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -35,6 +35,7 @@ def register(model: FocalClassifierMixin) -> None:
 
 def _converter(model: FocalClassifierMixin) -> Callable[..., None]:
     for of_class, scores in (
+        ("FocalHistGradientBoostingClassifier", _hist_scores),
         ("FocalLGBMClassifier", _lightgbm_scores),
         ("FocalXGBClassifier", _xgboost_scores),
         ("FocalLogisticRegression", _linear_scores),
@@ -83,8 +84,15 @@ def _linear_scores(graph: Graph, model: Any, x: str) -> str:
 
 
 def _lightgbm_scores(graph: Graph, model: Any, x: str) -> str:
-    forest = of_lightgbm(model.booster_.model_to_string())
-    # LightGBM compares and sums in float64.
+    return _wide_scores(graph, of_lightgbm(model.booster_.model_to_string()), x)
+
+
+def _hist_scores(graph: Graph, model: Any, x: str) -> str:
+    return _wide_scores(graph, of_hist_gradient_boosting(model), x)
+
+
+def _wide_scores(graph: Graph, forest: Forest, x: str) -> str:
+    """Scores by trees of a library that compares and sums in float64."""
     if graph.container.target_opset_any_domain(ML) < TENSOR_ATTRIBUTES:
         narrow = Graph(graph.scope, graph.container, np.float32)
         return graph.cast(narrow.scores_of(forest, narrow.cast(x, np.float32)), graph.dtype)

@@ -241,3 +241,31 @@ def _xgboost_tree(tree: dict[str, Any]) -> _Tree:
         else:
             result.put(node, LESS, feature, condition[node], left[node], right[node], bool(default_left[node]))
     return result
+
+
+# scikit-learn
+
+
+def of_hist_gradient_boosting(model: Any) -> Forest:
+    """The trees of a ``HistGradientBoostingClassifier``, which has no file: its private arrays are the only way.
+
+    Raises
+    ------
+    ValueError
+        If features are categorical.
+    """
+    if np.any(model.is_categorical_):
+        raise ValueError("model must have no categorical features, got some: encode them before, in a pipeline")
+    forest = Forest(np.ravel(model._baseline_prediction).astype(np.float64))
+    for of_round in model._predictors:
+        for score, predictor in enumerate(of_round):
+            tree = _Tree(predictor.nodes.shape[0])
+            for i, node in enumerate(predictor.nodes):
+                if node["is_leaf"]:
+                    tree.put_leaf(i, float(node["value"]))
+                else:
+                    children = int(node["left"]), int(node["right"])
+                    threshold, missing_left = float(node["num_threshold"]), bool(node["missing_go_to_left"])
+                    tree.put(i, AT_MOST, int(node["feature_idx"]), threshold, *children, missing_left)
+            forest.add_tree(tree, score)
+    return forest

@@ -20,7 +20,7 @@ from skfocal._kernels.blocks import Array
 from skfocal.lightgbm._bins import PARAMETER as BINS_PARAMETER, without_path
 from skfocal.lightgbm._evaluation import as_arguments, check_class_weights, eval_pairs, metrics_of, starts_of
 from skfocal.lightgbm._model_file import from_booster, load_model, save_model, with_state_of
-from skfocal.lightgbm._parameters import METRIC_ALIASES, check_columns, check_parameters
+from skfocal.lightgbm._parameters import METRIC_ALIASES, OWN_OBJECTIVE, check_columns, check_parameters
 from skfocal.lightgbm._start import bake, callbacks_of_start, constant_scores, starts_at_optimum
 from skfocal.lightgbm._training import Training, check_continuation
 
@@ -85,7 +85,8 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     True
     """
 
-    changed_defaults = {"reg_lambda": 1.0}
+    # SHAP goes by the name of the objective, and would take None for log loss, so the scores for log-odds.
+    changed_defaults = {"reg_lambda": 1.0, "objective": OWN_OBJECTIVE}
 
     intercept_: Any
     _names_in: list[str] | None

@@ -31,6 +31,9 @@ REPLACED_PARAMETERS = {
     "alpha": "did you mean focal_alpha? LightGBM's alpha is of other objectives; the L1 penalty is reg_alpha",
 }
 
+OWN_OBJECTIVE = "focal_loss"
+"""Name of the objective, which is no name of LightGBM's."""
+
 BOOSTING_ALIASES = ("boosting_type", "boosting", "boost")
 METRIC_ALIASES = ("metric", "metrics", "metric_types")
 
@@ -56,7 +59,8 @@ def check_parameters(params: dict[str, Any]) -> None:
     for name, advice in REPLACED_PARAMETERS.items():
         value = params.get(name)
         is_off = value is None or value is False or (isinstance(value, str) and not is_true(value))
-        if not (is_off or (name == "scale_pos_weight" and value == 1)):
+        is_own = (name, value) in (("scale_pos_weight", 1), ("objective", OWN_OBJECTIVE))
+        if not (is_off or is_own):
             raise ValueError(f"{name} must not be given to FocalLGBMClassifier, got {value!r}: {advice}")
     for name in BOOSTING_ALIASES:
         if params.get(name) in ("rf", "random_forest"):

@@ -390,7 +390,8 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
             If the labels are objects other than texts.
         """
         check_is_fitted(self)
-        put_state(self)
+        if "_training" not in vars(self):  # during a fit, for whoever watches it, the booster alone knows the labels
+            put_state(self)
         super().save_model(fname)
 
     def load_model(self, fname: Any) -> None:

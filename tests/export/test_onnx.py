@@ -34,12 +34,14 @@ from skl2onnx.common.data_types import (  # noqa: E402
 )
 
 FAST = {
+    "FocalHistGradientBoostingClassifier": {"max_iter": 10},
     "FocalLGBMClassifier": {"n_estimators": 10, "verbosity": -1, "n_jobs": 1},
     "FocalXGBClassifier": {"n_estimators": 10, "n_jobs": 1},
     "FocalLogisticRegression": {},
 }
 each = pytest.mark.parametrize("name", FAST)
 each_booster = pytest.mark.parametrize("name", ["FocalLGBMClassifier", "FocalXGBClassifier"])
+each_of_trees = pytest.mark.parametrize("name", [name for name in FAST if name != "FocalLogisticRegression"])
 
 
 def step_before(name):
@@ -175,6 +177,7 @@ def test_opset_left_out_is_that_of_skl2onnx(rows):
 
 
 PARAMETERS = [
+    ("FocalHistGradientBoostingClassifier", {"early_stopping": True, "learning_rate": 0.5}),
     ("FocalLGBMClassifier", {"boosting_type": "dart", "drop_rate": 0.5}),
     ("FocalLGBMClassifier", {"zero_as_missing": True}),
     ("FocalLGBMClassifier", {"use_missing": False}),
@@ -217,7 +220,7 @@ def test_early_stopping(name, rows):
     assert_same(clf, X)
 
 
-@each_booster
+@each_of_trees
 def test_nothing_to_split(name):
     X, y = np.zeros((40, 2), np.float32), np.arange(40) % 4 % 3
     assert_same(make(name).fit(X, y), X)
@@ -248,6 +251,13 @@ def test_linear_leaves_are_refused(rows):
     X, labels = rows
     clf = make("FocalLGBMClassifier", linear_tree=True).fit(X, labels)
     with pytest.raises(ValueError, match="model must have constant leaves, got linear_tree=True"):
+        to_onnx(clf)
+
+
+def test_categories_of_scikit_learns_booster_are_refused():
+    X = np.arange(200).reshape(100, 2) % 5
+    clf = make("FocalHistGradientBoostingClassifier", categorical_features=[1]).fit(X, X[:, 0] > 2)
+    with pytest.raises(ValueError, match="model must have no categorical features, got some"):
         to_onnx(clf)
 
 
@@ -337,7 +347,7 @@ def test_isotonic_calibration_is_a_line_between_its_points(rows):
     assert_same(calibrated, X, atol=1e-10, initial_types=[("X", DoubleTensorType([None, X.shape[1]]))])
 
 
-@each_booster
+@each_of_trees
 def test_isotonic_calibration_of_trees(name, rows):
     X, labels = rows
     calibrated = CalibratedClassifierCV(make(name), method="isotonic", cv=3).fit(X, labels)
