@@ -185,7 +185,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         check_parameters(params)
         check_columns(X)
         with learning(self) as model:
-            rows = Rows(X, y, sample_weight, self.class_weight)
+            rows = model._rows(X, y, sample_weight)
             # Among eval_X the training data are a set like any other for LightGBM, on which early stopping looks.
             sets = EvaluationSets(eval_pairs(eval_set, eval_X, eval_y), X, None if eval_set is None else y, rows)
             for table in sets.tables:
@@ -194,7 +194,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
             init_model = check_continuation(init_model, rows.classes)
             model._set_loss(rows)
             metrics, in_order = metrics_of(model, eval_metric, params)
-            training = Training(model, rows)
+            training = model._training_of(rows)
             starts_here = init_score is None and init_model is None and starts_at_optimum(params)
             if starts_here:
                 init_score = constant_scores(training.start, rows.indices.shape[0])
@@ -220,6 +220,12 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
             model._names_in = _column_names(X, feature_name)
             model._finish(training, baked=starts_here)
         return self
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        return Rows(X, y, sample_weight, self.class_weight)
+
+    def _training_of(self, rows: Rows) -> Training:
+        return Training(self, rows)
 
     def _set_loss(self, rows: Rows) -> None:
         """What the loss is of, under the names that the parent's own methods look for."""

@@ -5,10 +5,26 @@ try:
 except ImportError as error:
     raise ImportError('skfocal.xgboost needs XGBoost: python -m pip install "skfocal[xgboost]"') from error
 
+from typing import TYPE_CHECKING, Any
+
 from skfocal._common.public import is_public_in
 from skfocal.xgboost._classifier import FocalXGBClassifier
 from skfocal.xgboost._objective import FocalMetric, FocalObjective
 
+if TYPE_CHECKING:
+    from skfocal.xgboost._dask import FocalDaskXGBClassifier as FocalDaskXGBClassifier
+
 __all__ = ["FocalMetric", "FocalObjective", "FocalXGBClassifier"]
 
 is_public_in(__name__, FocalMetric, FocalObjective, FocalXGBClassifier)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FocalDaskXGBClassifier":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from skfocal.xgboost._dask import FocalDaskXGBClassifier
+    except ImportError as error:
+        raise ImportError(f'{name} needs Dask: python -m pip install "skfocal[xgboost,dask]"') from error
+    is_public_in(__name__, FocalDaskXGBClassifier)
+    return FocalDaskXGBClassifier

@@ -77,7 +77,8 @@ def mlflow(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     yield mlflow
-    mlflow.autolog(disable=True)
+    for library in (mlflow.lightgbm, mlflow.xgboost, mlflow.sklearn):  # each on its own: it was asked for by name
+        library.autolog(disable=True)
 
 
 # MLflow and what it stands on announce changes of their own.

@@ -1,0 +1,73 @@
+"""
+LightGBM on data larger than memory
+===================================
+
+This script writes a table of float64 to disk, limits its own memory to less than the size of the table, and trains LightGBM
+on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map, and LightGBM keeps the bins, one byte for each
+value. The script prints the peak memory. The limit (``RLIMIT_DATA``) is set by the system, so more memory would be an error; it
+needs Linux.
+"""
+
+import resource
+import tempfile
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+
+from skfocal.lightgbm import FocalObjective
+
+N_BLOCKS, BLOCK, COLUMNS, ROUNDS = 20, 100_000, 50, 10
+LIMIT = 600 * 2**20
+
+
+def block(i):
+    """Rows of a block and their labels: one in a hundred is positive."""
+    rng = np.random.default_rng(i)
+    X = rng.normal(size=(BLOCK, COLUMNS))
+    score = 1.5 * X[:, 0] - X[:, 1] - 6.5
+    return X, (rng.random(BLOCK) < 1 / (1 + np.exp(-score))).astype(np.float32)
+
+
+class Rows(lgb.Sequence):
+    """Rows of a file, read when LightGBM asks for them."""
+
+    batch_size = 20_000
+
+    def __init__(self, path):
+        self.path, self.length = path, BLOCK
+
+    def __getitem__(self, rows):
+        return np.array(np.load(self.path, mmap_mode="r")[rows])
+
+    def __len__(self):
+        return self.length
+
+
+def main():
+    """Write, limit, train, report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, labels, size = Path(name), [], 0
+        for i in range(N_BLOCKS):
+            X, y = block(i)
+            np.save(folder / f"{i}.npy", X)
+            labels.append(y)
+            size += X.nbytes
+        y = np.concatenate(labels)
+        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+        print(f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {y.mean():.3%} positive")
+
+        objective = FocalObjective(gamma=1.0)
+        start = objective.focal_loss.fit_intercept_only(y)
+        params = {"objective": objective, "num_threads": 2, "verbosity": -1, "bin_construct_sample_cnt": 50_000}
+        parts = [Rows(folder / f"{i}.npy") for i in range(N_BLOCKS)]
+        train = lgb.Dataset(parts, y, init_score=np.full(len(y), start), params=params)
+        booster = lgb.train(params, train, ROUNDS)
+        X, y = block(N_BLOCKS)
+        p = objective.focal_loss.predict_proba(booster.predict(X) + start)[:, 1]
+        print(f"mean probability {p.mean():.4f}, positive share {y.mean():.4f}")
+        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

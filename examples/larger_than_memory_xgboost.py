@@ -1,0 +1,90 @@
+"""
+XGBoost on data larger than memory
+==================================
+
+This script writes a table to disk, limits its own memory to less than the size of the table, and trains XGBoost on it with
+the focal loss. ``xgboost.ExtMemQuantileDMatrix`` reads the table in blocks and keeps its bins on disk. The script prints the
+peak memory. The limit (``RLIMIT_DATA``) is set by the system, so more memory would be an error; it needs Linux.
+"""
+
+import resource
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import xgboost as xgb
+
+from skfocal import FocalLoss
+from skfocal.xgboost import FocalMetric, FocalObjective
+
+N_BLOCKS, BLOCK, COLUMNS, ROUNDS = 40, 100_000, 50, 10
+LIMIT = 600 * 2**20
+
+
+def block(i):
+    """Rows of a block and their labels: one in a hundred is positive."""
+    rng = np.random.default_rng(i)
+    X = rng.normal(size=(BLOCK, COLUMNS)).astype(np.float32)
+    score = 1.5 * X[:, 0] - X[:, 1] - 6.5
+    return X, (rng.random(BLOCK) < 1 / (1 + np.exp(-score))).astype(np.float32)
+
+
+class Blocks(xgb.DataIter):
+    """Hands XGBoost one block after the other."""
+
+    def __init__(self, folder):
+        self.folder, self.i = folder, 0
+        super().__init__(cache_prefix=str(folder / "cache"))
+
+    def next(self, input_data):
+        if self.i == N_BLOCKS:
+            return False
+        data = np.load(self.folder / f"{self.i}.npz")
+        input_data(data=data["X"], label=data["y"])
+        self.i += 1
+        return True
+
+    def reset(self):
+        self.i = 0
+
+
+def main():
+    """Write, limit, train, report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, positives, size = Path(name), 0, 0
+        for i in range(N_BLOCKS):
+            X, y = block(i)
+            np.savez(folder / f"{i}.npz", X=X, y=y)
+            positives, size = positives + int(y.sum()), size + X.nbytes
+        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+        print(
+            f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {positives / (N_BLOCKS * BLOCK):.3%} positive"
+        )
+
+        objective = FocalObjective(gamma=1.0)
+        # The start needs the number of rows of each class only: two labels that weigh as much.
+        start = objective.base_score([0, 1], [N_BLOCKS * BLOCK - positives, positives])
+        train = xgb.ExtMemQuantileDMatrix(Blocks(folder), nthread=2)
+        booster = xgb.train(
+            {
+                "objective": "binary:logistic",
+                "base_score": start,
+                "tree_method": "hist",
+                "disable_default_eval_metric": True,
+                "nthread": 2,
+            },
+            train,
+            ROUNDS,
+            obj=objective,
+            evals=[(train, "train")],
+            custom_metric=FocalMetric(gamma=1.0),
+            verbose_eval=ROUNDS - 1,
+        )
+        X, y = block(N_BLOCKS)
+        p = FocalLoss(1.0).predict_proba(booster.inplace_predict(X, predict_type="margin"))[:, 1]
+        print(f"mean probability {p.mean():.4f}, positive share {y.mean():.4f}")
+        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,407 @@
+"""``FocalDaskLGBMClassifier``. May import ``_common``, this folder, LightGBM and Dask, which is the extra ``dask``.
+
+Labels, class weights, the start, the scale of the loss and the bounds of the bins are computed of the whole collection,
+in one pass. Each worker then trains on its rows with what it is told, by `_Part`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import dask
+import numpy as np
+from lightgbm import dask as lgb_dask
+
+from skfocal._common.partitions import (
+    GlobalRows,
+    Summary,
+    check_collections,
+    index_collection,
+    index_part,
+    kind_of,
+    parts_of,
+    summarize,
+    take_partitions,
+    weights_of_part,
+)
+from skfocal._common.rows import Rows
+from skfocal._common.state import learning, undisturbed
+from skfocal._kernels.blocks import Array
+from skfocal.lightgbm._bins import MANY_ROWS, _categorical, _columns, _max_bin, _sample, _written, class_bounds
+from skfocal.lightgbm._classifier import FocalLGBMClassifier
+from skfocal.lightgbm._evaluation import eval_pairs
+from skfocal.lightgbm._model_file import with_state_of
+from skfocal.lightgbm._parameters import check_parameters, is_true
+from skfocal.lightgbm._training import Training
+from skfocal.loss import FocalLoss
+
+FEWEST_ROWS = 256
+"""Of each class, that a partition sends for the bins at most, however many partitions there are."""
+NOT_ON_DASK = ("init_model", "callbacks")
+EARLY_STOPPING = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each worker is told: computed of all rows."""
+
+    loss: FocalLoss
+    class_weights: Array
+    outer_weights: Array
+    totals: Array
+    bounds: list[tuple[int, list[float]]] | None
+
+
+class _RowsOfPart:
+    """The rows of one worker, as `skfocal._common.rows.Rows`; labels are indices already."""
+
+    def __init__(self, plan: Plan, y: Any, sample_weight: Any) -> None:
+        self.classes = np.arange(plan.totals.shape[0])
+        self.indices = np.asarray(y).astype(np.intp).ravel()
+        self.weight = weights_of_part(sample_weight, self.indices.shape[0])
+        self.outer_weights, self.totals = plan.outer_weights, plan.totals
+
+
+class _TrainingOfPart(Training):
+    """Training on one worker, with the bounds of all rows."""
+
+    def __init__(self, model: Any, rows: Any, bounds: list[tuple[int, list[float]]] | None) -> None:
+        super().__init__(model, rows)
+        self.bounds = bounds
+
+    @contextmanager
+    def bins(self, X: Any, rows: Any, *arguments: Any) -> Iterator[None]:
+        with ExitStack() as stack:
+            self.bins_file = _written(self.bounds, stack) if self.bounds else None
+            yield
+
+
+class _Part(FocalLGBMClassifier):
+    """What LightGBM makes and fits on each worker."""
+
+    focal_parameters = (*FocalLGBMClassifier.focal_parameters, "plan")
+    plan: Any  # comes with LightGBM's own further parameters
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        return _RowsOfPart(self.plan, y, sample_weight)  # type: ignore[return-value]
+
+    def _set_loss(self, rows: Any) -> None:
+        self.focal_loss_, self.class_weights_ = self.plan.loss, self.plan.class_weights
+        self._set_labels(rows.classes)
+        weighs = self.class_weight is not None
+        self._class_weight = dict(enumerate(rows.outer_weights.tolist())) if weighs else None
+
+    def _training_of(self, rows: Any) -> Training:
+        return _TrainingOfPart(self, rows, self.plan.bounds)
+
+
+class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
+    __doc__ = """`FocalLGBMClassifier` on a Dask cluster.
+
+    A ``lightgbm.DaskLGBMClassifier``: it takes Dask collections and trains where their partitions are. What is of the
+    whole data is computed of the whole data, in one pass before training: labels, class totals and weights, the optimal
+    constant, the scale of the loss, and the bounds of the bins.
+
+    Parameters
+    ----------
+    focal_gamma, focal_alpha, max_step, calibration, balanced_bins
+        See `FocalLGBMClassifier`.
+    client : distributed.Client, default=None
+        Dask's default client, unless given. It is no part of a pickle.
+    **kwargs
+        Every parameter of ``lightgbm.DaskLGBMClassifier``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels of all partitions in sorted order.
+    focal_loss_ : FocalLoss
+        The loss that was minimized, ``focal_alpha`` resolved to one weight per class.
+    class_weights_ : ndarray of shape (n_classes,)
+        ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
+    intercept_ : float or ndarray of shape (n_classes,)
+        The score at which training started. It is part of the model.
+
+    Notes
+    -----
+    LightGBM evaluates metrics on each worker's rows alone: ``evals_result_`` is of one worker. Early stopping would
+    therefore stop the workers at different rounds, so it is refused.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from distributed import Client
+    >>> from skfocal.lightgbm import FocalDaskLGBMClassifier
+    >>> client = Client(n_workers=2, threads_per_worker=1)  # doctest: +SKIP
+    >>> X = da.random.random((10_000, 5), chunks=(2_500, 5))
+    >>> y = (X[:, 0] > 0.95).astype(int)
+    >>> clf = FocalDaskLGBMClassifier(n_estimators=20).fit(X, y)  # doctest: +SKIP
+    >>> clf.predict_proba(X).compute().shape  # doctest: +SKIP
+    (10000, 2)
+    """
+
+    client: Any
+
+    def fit(  # type: ignore[override]
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        init_score: Any = None,
+        eval_set: Any = None,
+        eval_names: Any = None,
+        eval_sample_weight: Any = None,
+        eval_class_weight: Any = None,
+        eval_init_score: Any = None,
+        eval_metric: Any = None,
+        *,
+        eval_X: Any = None,
+        eval_y: Any = None,
+        **kwargs: Any,
+    ) -> FocalDaskLGBMClassifier:
+        """Fit the model. Parameters are those of ``lightgbm.DaskLGBMClassifier.fit``.
+
+        Parameters
+        ----------
+        X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+        y : Dask Array, Series or DataFrame of one column, of shape (n_samples,)
+            Labels of any kind, in the partitions of X.
+        sample_weight : Dask Array or Series of shape (n_samples,), default=None
+            Finite numbers >= 0, in the partitions of X.
+        init_score : Dask collection, default=None
+            Scores to start at instead of the optimal constant; they are no part of the model.
+        eval_set : list of (X, y), default=None
+            Of Dask collections.
+        eval_names, eval_sample_weight, eval_class_weight, eval_init_score : list, default=None
+            One entry per evaluation set.
+        eval_metric : str, callable or list of them, default=None
+        eval_X, eval_y : Dask collection or tuple of them, default=None
+        **kwargs
+            ``feature_name`` and ``categorical_feature``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If X, y or a weight is no Dask collection.
+        ValueError
+            If a parameter, y or a weight is not as described here. What is wrong in a partition is found on a worker,
+            before training starts.
+        """
+        self._check_focal_parameters()
+        params = self.get_params()
+        check_parameters(params)
+        _check_arguments(params, kwargs)
+        pairs = eval_pairs(eval_set, eval_X, eval_y)
+        check_collections(X, y, sample_weight=sample_weight, init_score=init_score)
+        client = lgb_dask._get_dask_client(self.client)
+        with learning(self) as model:
+            summaries = _summaries(client, X, y, sample_weight, params, kwargs, self.balanced_bins)
+            rows = GlobalRows(summaries, self.class_weight)
+            filled = [i for i, summary in enumerate(summaries) if summary.n_rows]
+            y_ = index_collection(y, rows.classes)
+            eval_set = [
+                (A, y_) if A is X and b is y else (A, index_collection(b, rows.classes, f"y of eval_set[{i}]"))
+                for i, (A, b) in enumerate(pairs)
+            ] or None
+            loss = model._build_loss(
+                rows.classes, np.arange(rows.classes.shape[0]), rows.own_totals, rows.outer_weights
+            )
+            plan = Plan(loss, model.class_weights_, rows.outer_weights, rows.totals, None)
+            if self.balanced_bins:
+                plan = replace(plan, bounds=_bounds(summaries, rows.classes, params))
+            params.pop("client")
+            # ``_train`` is what DaskLGBMClassifier.fit calls, with LightGBM's own class for the workers. There is no
+            # public way to name another; tests/lightgbm/test_dask.py says so if it goes.
+            trained = lgb_dask._train(
+                client=client,
+                data=take_partitions(X, filled),
+                label=take_partitions(y_, filled),
+                params={**params, "plan": plan},
+                model_factory=_Part,
+                sample_weight=take_partitions(sample_weight, filled),
+                init_score=take_partitions(init_score, filled),
+                eval_set=eval_set,
+                eval_names=eval_names,
+                eval_sample_weight=eval_sample_weight,
+                eval_class_weight=eval_class_weight,
+                eval_init_score=eval_init_score,
+                eval_metric=eval_metric,
+                **kwargs,
+            )
+            model._take_over(trained, rows.classes)
+        return self
+
+    def _take_over(self, trained: _Part, classes: Array) -> None:
+        """What the worker's classifier has learned, and the labels of all rows."""
+        parameters = {*trained.get_params(), "plan", "client", "_other_params"}
+        for name, value in vars(trained).items():
+            if name not in parameters:
+                setattr(self, name, value)
+        self._set_labels(classes)
+        self._Booster.model_from_string(with_state_of(self, self._Booster.model_to_string(num_iteration=-1)))
+
+    def to_local(self) -> FocalLGBMClassifier:
+        """A fitted `FocalLGBMClassifier` with this model, which takes arrays and data frames in memory.
+
+        Returns
+        -------
+        FocalLGBMClassifier
+        """
+        local: FocalLGBMClassifier = self._lgb_dask_to_local(FocalLGBMClassifier)
+        return local
+
+    @undisturbed
+    def decision_function(self, X: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Raw scores, before the sigmoid or softmax.
+
+        Parameters
+        ----------
+        X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+        **kwargs
+            See ``lightgbm.DaskLGBMClassifier.predict``.
+
+        Returns
+        -------
+        Dask Array of shape (n_samples,) or (n_samples, n_classes)
+        """
+        return self._lazily("decision_function", X, kwargs, partial(self._parents("predict"), raw_score=True))
+
+    @undisturbed
+    def predict(self, X: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Labels that the scores decide for.
+
+        Parameters
+        ----------
+        X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+        **kwargs
+            See ``lightgbm.DaskLGBMClassifier.predict``.
+
+        Returns
+        -------
+        Dask Array of shape (n_samples,)
+        """
+        return self._lazily("predict", X, kwargs, self._parents("predict"))
+
+    @undisturbed
+    def predict_proba(self, X: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Class probabilities, corrected as ``calibration`` says.
+
+        Parameters
+        ----------
+        X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+        **kwargs
+            See ``lightgbm.DaskLGBMClassifier.predict_proba``.
+
+        Returns
+        -------
+        Dask Array of shape (n_samples, n_classes)
+        """
+        return self._lazily("predict_proba", X, kwargs, self._parents("predict_proba"))
+
+    def _parents(self, method: str) -> Callable[..., Any]:
+        return partial(getattr(lgb_dask.DaskLGBMClassifier, method), self)
+
+    def _lazily(self, method: str, X: Any, kwargs: dict[str, Any], of_parent: Callable[..., Any]) -> Any:
+        """What the parent makes of X, or of an array whose chunks have unknown lengths, which the parent refuses."""
+        if kind_of(X) is None:
+            raise TypeError(f"X must be a Dask Array or DataFrame, got {type(X).__name__}")
+        if kind_of(X) == "DataFrame" or not np.isnan(X.chunks[0]).any():
+            return of_parent(X, **kwargs)
+        function = partial(_of_chunk, self.to_local(), method, kwargs)
+        meta = function(np.zeros((1, X.shape[1])))[:0]
+        change = {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (X.chunks[0], (meta.shape[1],))}
+        return X.map_blocks(function, dtype=meta.dtype, meta=meta, **change)
+
+
+def _of_chunk(local: FocalLGBMClassifier, method: str, kwargs: dict[str, Any], chunk: Any) -> Any:
+    """A method's result for one chunk, which may be without a row."""
+    if chunk.shape[0]:
+        return getattr(local, method)(chunk, **kwargs)
+    return getattr(local, method)(np.zeros((1, chunk.shape[1])), **kwargs)[:0]
+
+
+def _check_arguments(params: dict[str, Any], arguments: dict[str, Any]) -> None:
+    for name in NOT_ON_DASK:
+        if arguments.get(name) is not None:
+            raise ValueError(f"{name} must not be given: LightGBM has it on one machine only, got {arguments[name]!r}")
+    for name in EARLY_STOPPING:
+        if is_true(params.get(name) or False):
+            raise ValueError(
+                f"{name} must not be given, got {params[name]!r}: each worker has metrics of its own rows, and would "
+                "stop at a round of its own"
+            )
+
+
+def _summaries(
+    client: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    params: dict[str, Any],
+    arguments: dict[str, Any],
+    with_sample: bool,
+) -> list[Summary]:
+    look, n_parts = dask.delayed(_look, pure=False), X.npartitions
+    skip = (arguments.get("categorical_feature", "auto"), arguments.get("feature_name", "auto"))
+    most = max(FEWEST_ROWS, -(-MANY_ROWS // n_parts))
+    tasks = [
+        look(*part, params if with_sample else None, *skip, most)
+        for part in zip(*(parts_of(collection, n_parts) for collection in (X, y, sample_weight)), strict=True)
+    ]
+    summaries: list[Summary] = client.gather(client.compute(tasks))
+    return summaries
+
+
+def _look(
+    X: Any, y: Any, sample_weight: Any, params: Any, categorical_feature: Any, feature_name: Any, most: int
+) -> Summary:
+    """One partition, on a worker: its labels and, for the bins, at most so many rows of each class."""
+    summary = summarize(y, sample_weight, X.shape[0])
+    if params is None or summary.n_rows == 0 or hasattr(X, "tocsr") or params.get("forcedbins_filename"):
+        return summary
+    weight = weights_of_part(sample_weight, summary.n_rows)
+    weight = np.ones(summary.n_rows) if weight is None else weight
+    indices = np.asarray(index_part(y, summary.labels))
+    random = np.random.default_rng(0)
+    rows, weights = [], []
+    for k in range(summary.labels.shape[0]):
+        of_class = np.flatnonzero((indices == k) & (weight > 0))
+        kept = of_class
+        if of_class.shape[0] > most:
+            kept = random.choice(of_class, most, replace=False)
+        rows.append(kept)
+        weights.append(weight[kept] * (weight[of_class].sum() / max(weight[kept].sum(), 1e-300)))
+    at = np.concatenate(rows)
+    skip = _categorical(X, params, categorical_feature, feature_name)
+    columns = {j: column for j, column in _columns(X, at) if j not in skip}
+    return replace(summary, sample=(indices[at], np.concatenate(weights), columns))
+
+
+def _bounds(summaries: list[Summary], classes: Array, params: dict[str, Any]) -> list[tuple[int, list[float]]] | None:
+    """Bounds of the bins by the samples of all partitions, as of `skfocal.lightgbm._bins.bins_file`."""
+    sampled = [summary for summary in summaries if summary.sample is not None]
+    max_bin = _max_bin(params)
+    if not sampled or max_bin is None:
+        return None
+    by_column, of_others = max_bin
+    of_class = np.concatenate([index_part(s.labels, classes)[s.sample[0]] for s in sampled])
+    weight = np.concatenate([s.sample[1] for s in sampled])
+    # From here as on one machine; of one partition it is the same rows.
+    by_class = np.argsort(of_class, kind="stable")
+    rows, row_weight = _sample(of_class[by_class], weight[by_class], max([*by_column, of_others]) // 2)
+    at = by_class[rows]
+    bounds = []
+    for j in sorted(set.intersection(*(set(s.sample[2]) for s in sampled))):
+        n_bounds = max(1, (by_column[j] if j < len(by_column) else of_others) // 2)
+        column = np.concatenate([s.sample[2][j] for s in sampled])[at]
+        if len(found := class_bounds(column, of_class[at], row_weight, n_bounds)):
+            bounds.append((j, found.tolist()))
+    return bounds

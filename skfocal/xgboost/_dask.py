@@ -1,0 +1,342 @@
+"""``FocalDaskXGBClassifier``. May import ``_common``, this folder, XGBoost and Dask, which is the extra ``dask``.
+
+Labels, class weights, the start, the scale of the loss, ``min_child_weight`` and the weights of the bins are computed
+of the whole collection before training. XGBoost then trains where the partitions are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import dask
+import numpy as np
+from xgboost import collective, dask as xgb_dask
+
+from skfocal._common.evaluation_sets import pairs_of
+from skfocal._common.partitions import (
+    GlobalRows,
+    Summary,
+    check_collections,
+    index_collection,
+    kind_of,
+    like_part,
+    parts_of,
+    summarize,
+    take_partitions,
+    weights_of_part,
+)
+from skfocal._common.state import learning, undisturbed
+from skfocal._kernels.blocks import Array
+from skfocal.xgboost._bins import bin_weights
+from skfocal.xgboost._classifier import FocalXGBClassifier
+from skfocal.xgboost._evaluation import Metrics
+from skfocal.xgboost._model_file import put_state_if_it_can_be_told, state_in_training
+from skfocal.xgboost._objective import FocalObjective
+from skfocal.xgboost._training import Training, check_continuation
+
+
+class _ObjectiveOfBins:
+    """The objective, of weights by which the bins were made: each is that of the loss times the factor of its class.
+
+    XGBoost makes its bins on the workers, by the weights of the training data. On one machine these are changed when
+    the bins are made; here they are undone in each round.
+    """
+
+    def __init__(self, objective: FocalObjective, factors: Array, class_weights: Array | None) -> None:
+        self.objective, self.factors, self.class_weights = objective, factors, class_weights
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+        y = np.asarray(y_true).astype(np.intp)
+        if self.class_weights is not None:  # rows have no weights of their own, and nothing is rounded
+            weight = None if np.all(self.class_weights == 1.0) else self.class_weights[y]
+        else:
+            weight = np.asarray(sample_weight, dtype=np.float64) / self.factors[y]
+        return self.objective(y_true, y_pred, weight)
+
+
+class _GlobalMetrics:
+    """Metrics of all workers' rows: XGBoost takes the plain mean of what the workers' metrics are."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics, self.params, self.in_order = metrics, metrics.params, metrics.in_order
+
+    def __call__(self, raw: Array, data: Any) -> list[tuple[str, float]]:
+        weight = data.get_weight()
+        total = float(weight.sum(dtype=np.float64)) if weight.size else float(data.num_row())
+        own = self.metrics.own
+        values = self.metrics(raw, data) if total > 0 else [(name, 0.0) for name, _ in own]
+        # Means of rows, but for the root of one; what a user's function is, only its author knows.
+        power = [2.0 if name == "rmse" and i in self.metrics.by_name else 1.0 for i, (name, _) in enumerate(own)]
+        sums = collective.allreduce(
+            np.array([*(total * value**p for (_, value), p in zip(values, power, strict=True)), total]),
+            collective.Op.SUM,
+        )
+        means = [(s / sums[-1]) ** (1.0 / p) for s, p in zip(sums[:-1], power, strict=True)]
+        is_ours = [i in self.metrics.by_name or name == "focal_loss" for i, (name, _) in enumerate(own)]
+        return [
+            (name, float(mean) if ours else value)
+            for (name, value), mean, ours in zip(values, means, is_ours, strict=True)
+        ]
+
+
+class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
+    __doc__ = """`FocalXGBClassifier` on a Dask cluster.
+
+    An ``xgboost.dask.DaskXGBClassifier``: it takes Dask collections and trains where their partitions are. What is of
+    the whole data is computed of the whole data, in one pass before training: labels, class totals and weights, the
+    optimal constant, the scale of the loss, ``min_child_weight`` and the class weights of the bins. Metrics are of all
+    rows as well; XGBoost averages a function of your own over the workers.
+
+    Parameters
+    ----------
+    focal_gamma, focal_alpha, max_step, calibration, balanced_bins
+        See `FocalXGBClassifier`.
+    **kwargs
+        Every parameter of ``xgboost.dask.DaskXGBClassifier``. ``client`` is an attribute, as there.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels of all partitions in sorted order.
+    focal_loss_ : FocalLoss
+        The loss that was minimized, ``focal_alpha`` resolved to one weight per class.
+    class_weights_ : ndarray of shape (n_classes,)
+        ``focal_alpha`` of each class: what ``calibration="full"`` undoes.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from distributed import Client
+    >>> from skfocal.xgboost import FocalDaskXGBClassifier
+    >>> client = Client(n_workers=2, threads_per_worker=1)  # doctest: +SKIP
+    >>> X = da.random.random((10_000, 5), chunks=(2_500, 5))
+    >>> y = (X[:, 0] > 0.95).astype(int)
+    >>> clf = FocalDaskXGBClassifier(n_estimators=20).fit(X, y)  # doctest: +SKIP
+    >>> clf.predict_proba(X).compute().shape  # doctest: +SKIP
+    (10000, 2)
+    """
+
+    @property
+    def classes_(self) -> Array:  # type: ignore[override]
+        """Labels in sorted order, (n_classes,)."""
+        classes: Array = FocalXGBClassifier.classes_.fget(self)  # type: ignore[attr-defined]
+        return classes
+
+    @classes_.setter
+    def classes_(self, value: Array) -> None:
+        # The parent assigns what it finds in the labels that it is given, which are indices.
+        self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
+
+    def fit(self, X: Any, y: Any, **keywords: Any) -> FocalDaskXGBClassifier:  # type: ignore[override]
+        """Fit the model. Parameters are those of ``xgboost.dask.DaskXGBClassifier.fit``.
+
+        Parameters
+        ----------
+        X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+        y : Dask Array, Series or DataFrame of one column, of shape (n_samples,)
+            Labels of any kind, in the partitions of X.
+        **keywords
+            ``sample_weight``, ``base_margin``, ``eval_set``, ``sample_weight_eval_set``, ``base_margin_eval_set``,
+            ``verbose``, ``xgb_model``, ``feature_weights``: see ``xgboost.dask.DaskXGBClassifier.fit``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If X, y or a weight is no Dask collection.
+        ValueError
+            If a parameter, y or a weight is not as described here. What is wrong in a partition is found on a worker,
+            before training starts.
+        """
+        fitted: FocalDaskXGBClassifier = xgb_dask.DaskXGBClassifier.fit(self, X, y, **keywords)
+        return fitted
+
+    async def _fit_async(  # type: ignore[override]
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: Any,
+        eval_set: Any,
+        xgb_model: Any,
+        sample_weight_eval_set: Any,
+        **others: Any,
+    ) -> FocalDaskXGBClassifier:
+        # What DaskXGBClassifier.fit runs, on the client and in asynchronous programs alike. There is no public way to
+        # come between the labels and training; tests/xgboost/test_dask.py says so if it goes.
+        self._check_parameters()
+        check_collections(X, y, sample_weight=sample_weight, base_margin=others["base_margin"])
+        pairs = [] if eval_set is None else pairs_of(eval_set)
+        with learning(self) as model:
+            summaries = await _summaries(self.client, X, y, sample_weight)
+            rows = GlobalRows(summaries)
+            filled = [i for i, summary in enumerate(summaries) if summary.n_rows]
+            check_continuation(xgb_model, rows.classes)
+            model.focal_loss_ = model._build_loss(
+                rows.classes, np.arange(rows.classes.shape[0]), rows.own_totals, rows.outer_weights
+            )
+            training: Any = Training(model, rows, is_continued=xgb_model is not None)  # type: ignore[arg-type]
+            training.metrics = _GlobalMetrics(training.metrics)
+            factors = np.ones(rows.classes.shape[0])
+            if self.balanced_bins and self.tree_method in (None, "auto", "hist"):
+                factors = bin_weights(np.arange(rows.classes.shape[0]), rows.totals * model.class_weights_)
+                factors /= rows.totals * model.class_weights_
+            y_ = index_collection(y, rows.classes)
+            model.__dict__.pop("_classes", None)
+            model._training, model.eval_metric = training, None
+            model.objective = _ObjectiveOfBins(
+                training.objective, factors, model.class_weights_ if sample_weight is None else None
+            )
+            state = state_in_training(model, rows.classes)
+            model.callbacks = [state, training.metrics.in_order, *(self.callbacks or [])]
+            weight = take_partitions(_weights(y_, sample_weight, model.class_weights_ * factors), filled)
+            others["base_margin"] = take_partitions(others["base_margin"], filled)
+            await xgb_dask.DaskXGBClassifier._fit_async(
+                model,
+                take_partitions(X, filled),
+                take_partitions(y_, filled),
+                sample_weight=weight,
+                # Collections of their own, also of the training data, whose weights are those of the bins.
+                eval_set=[
+                    (A, index_collection(b, rows.classes, f"y of eval_set[{i}]")) for i, (A, b) in enumerate(pairs)
+                ]
+                or None,
+                xgb_model=xgb_model,
+                sample_weight_eval_set=sample_weight_eval_set,
+                **others,
+            )
+            del model._training
+            model._classes = rows.classes
+            put_state_if_it_can_be_told(model)
+        return self
+
+    async def _scores_async(self, X: Any, **keywords: Any) -> Any:
+        raw = await xgb_dask.DaskScikitLearnBase._predict_async(self, X, output_margin=True, **keywords)
+        return raw.to_dask_array() if kind_of(raw) == "Series" else raw
+
+    async def _mapped_async(self, X: Any, function: Callable[[Array], Array], n_columns: int, **keywords: Any) -> Any:
+        """The scores' blocks through ``function``, which makes an array of so many columns of them, or one without."""
+        raw = await self._scores_async(X, **keywords)
+        meta = function(np.zeros((1, *raw.shape[1:]), np.float32))[:0]
+        change: dict[str, Any] = {"drop_axis": 1} if raw.ndim == 2 and not n_columns else {}
+        if n_columns:
+            change = {"chunks": (raw.chunks[0], (n_columns,))} | ({"new_axis": 1} if raw.ndim == 1 else {})
+        return raw.map_blocks(function, dtype=meta.dtype, meta=meta, **change)
+
+    @undisturbed
+    def decision_function(
+        self, X: Any, *, validate_features: bool = True, base_margin: Any = None, iteration_range: Any = None
+    ) -> Any:
+        """Raw scores, before the sigmoid or softmax.
+
+        Parameters
+        ----------
+        X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+        validate_features, base_margin, iteration_range
+            See ``xgboost.dask.DaskXGBClassifier.predict``.
+
+        Returns
+        -------
+        Dask Array of shape (n_samples,) or (n_samples, n_classes), float32
+        """
+        keywords = {"validate_features": validate_features, "base_margin": base_margin}
+        return self._client_sync(self._scores_async, X=X, iteration_range=iteration_range, **keywords)
+
+    @undisturbed
+    def predict(
+        self,
+        X: Any,
+        *,
+        output_margin: bool = False,
+        validate_features: bool = True,
+        base_margin: Any = None,
+        iteration_range: Any = None,
+    ) -> Any:
+        """Labels that the scores decide for.
+
+        Parameters are those of `decision_function`, and ``output_margin`` for its result.
+
+        Returns
+        -------
+        Dask Array of shape (n_samples,)
+        """
+        keywords = {"validate_features": validate_features, "base_margin": base_margin}
+        if output_margin:
+            return self._client_sync(self._scores_async, X=X, iteration_range=iteration_range, **keywords)
+        function = partial(_labels, self.classes_)
+        return self._client_sync(
+            self._mapped_async, X=X, function=function, n_columns=0, iteration_range=iteration_range, **keywords
+        )
+
+    @undisturbed
+    def predict_proba(
+        self, X: Any, validate_features: bool = True, base_margin: Any = None, iteration_range: Any = None
+    ) -> Any:
+        """Class probabilities, corrected as ``calibration`` says.
+
+        Parameters are those of `decision_function`.
+
+        Returns
+        -------
+        Dask Array of shape (n_samples, n_classes), float32
+        """
+        keywords = {"validate_features": validate_features, "base_margin": base_margin}
+        function = self.to_local()._probabilities
+        n_columns = self.classes_.shape[0]
+        return self._client_sync(
+            self._mapped_async, X=X, function=function, n_columns=n_columns, iteration_range=iteration_range, **keywords
+        )
+
+    def to_local(self) -> FocalXGBClassifier:
+        """A fitted `FocalXGBClassifier` with this model, which takes arrays and data frames in memory.
+
+        Returns
+        -------
+        FocalXGBClassifier
+        """
+        parameters = self.get_params()
+        parameters.pop("coll_cfg")
+        local = FocalXGBClassifier(**parameters)
+        for name, value in vars(self).items():
+            if name not in parameters and name not in ("_client", "_asynchronous", "coll_cfg"):
+                setattr(local, name, value)
+        return local
+
+
+def _labels(classes: Array, raw: Array) -> Array:
+    indices = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
+    labels: Array = classes[indices]
+    return labels
+
+
+async def _summaries(client: Any, X: Any, y: Any, sample_weight: Any) -> list[Summary]:
+    look, n_parts = dask.delayed(_look, pure=False), X.npartitions
+    parts = zip(*(parts_of(collection, n_parts) for collection in (X, y, sample_weight)), strict=True)
+    summaries: list[Summary] = await client.gather(client.compute([look(*part) for part in parts]), asynchronous=True)
+    return summaries
+
+
+def _look(X: Any, y: Any, sample_weight: Any) -> Summary:
+    return summarize(y, sample_weight, X.shape[0])
+
+
+def _weights(y: Any, sample_weight: Any, of_class: Array) -> Any:
+    """Weights as the workers' matrices get them, a collection in the partitions of y; None if all are 1."""
+    if sample_weight is None and np.all(of_class == 1.0):
+        return None
+    map_parts = y.map_blocks if hasattr(y, "map_blocks") else y.map_partitions
+    meta = {"meta": np.empty(0, np.float32)} if hasattr(y, "map_blocks") else {"meta": ("y", np.float32)}
+    given = () if sample_weight is None else (sample_weight,)
+    return map_parts(_weights_of_part, *given, of_class=of_class, **meta)
+
+
+def _weights_of_part(y: Any, sample_weight: Any = None, *, of_class: Array) -> Any:
+    weight = of_class[np.asarray(y, dtype=np.intp)]
+    given = weights_of_part(sample_weight, weight.shape[0])
+    weight = (weight if given is None else given * weight).astype(np.float32)
+    return like_part(y, weight)
