@@ -78,7 +78,7 @@ def parts_of(table):
 
 OPPONENTS = {
     "LightGBM": "reg_lambda=1",
-    "XGBoost": "max_delta_step=1",
+    "XGBoost": "base_score=0.5",
     "HistGradientBoosting": "l2_regularization=1",
     "Logistic": "as it comes",
     "CatBoost": "as it comes",

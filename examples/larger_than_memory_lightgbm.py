@@ -2,10 +2,10 @@
 LightGBM on data larger than memory
 ===================================
 
-This script writes a table of float64 to disk, limits its own memory to less than the size of the table, and trains LightGBM
-on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map, and LightGBM keeps the bins, one byte for each
-value. The script prints the peak memory. The limit (``RLIMIT_DATA``) is set by the system, so more memory would be an error; it
-needs Linux.
+This script writes a table of float64 to disk, limits its own memory to less than the size of the table, and trains
+LightGBM on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map, and LightGBM keeps the bins, one
+byte for each value. The script prints the peak memory. The system enforces the limit (``RLIMIT_DATA``): more memory would
+be an error. It needs Linux.
 """
 
 import resource
@@ -17,8 +17,8 @@ import numpy as np
 
 from skfocal.lightgbm import FocalObjective
 
-N_BLOCKS, BLOCK, COLUMNS, ROUNDS = 20, 100_000, 50, 10
-LIMIT = 600 * 2**20
+N_BLOCKS, BLOCK, COLUMNS, ROUNDS = 40, 100_000, 40, 5
+LIMIT = 950 * 2**20
 
 
 def block(i):
@@ -59,7 +59,7 @@ def main():
 
         objective = FocalObjective(gamma=1.0)
         start = objective.focal_loss.fit_intercept_only(y)
-        params = {"objective": objective, "num_threads": 2, "verbosity": -1, "bin_construct_sample_cnt": 50_000}
+        params = {"objective": objective, "num_threads": 2, "verbosity": -1, "bin_construct_sample_cnt": 100_000}
         parts = [Rows(folder / f"{i}.npy") for i in range(N_BLOCKS)]
         train = lgb.Dataset(parts, y, init_score=np.full(len(y), start), params=params)
         booster = lgb.train(params, train, ROUNDS)
