@@ -20,7 +20,7 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
         ``CalibratedClassifierCV`` with some in it, and whatever else skl2onnx converts.
     initial_types : list of (name, type), default=None
         The inputs, of types of ``skl2onnx.common.data_types``, as skl2onnx takes them. None: one input ``"X"`` of
-        float32, (n, n_features_in_). A model whose first step is a ``ColumnTransformer`` needs them. A category is the
+        float32, (n, n_features). A model whose first step is a ``ColumnTransformer`` needs them. A category is the
         number that the booster was trained on, for a pandas column its code.
     target_opset : int or dict, default=None
         Of ONNX. None: the latest that skl2onnx has been tested with.
