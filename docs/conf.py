@@ -104,6 +104,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "copyfile_regex": "",
+    "remove_config_comments": True,
 }
 
 html_theme = "pydata_sphinx_theme"
