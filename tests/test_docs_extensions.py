@@ -171,6 +171,19 @@ def test_headings_qualify_names_of_several_libraries(built):
     ]
 
 
+def test_headings_of_columns_qualify(built):
+    table = (
+        "| what | LightGBM | XGBoost | both |\n|---|---|---|---|\n"
+        "| `Objective` | `obj=Objective()` | `Objective(1.0)` | `Objective` |\n"
+        "| other | not of XGBoost: `Objective` | `lightgbm.Objective` | |"
+    )
+    assert links(built(f"# LightGBM and XGBoost\n\n{table}\n")) == [
+        ("pack.lightgbm.Objective", "Objective"),
+        ("pack.xgboost.Objective", "Objective(1.0)"),
+        ("pack.lightgbm.Objective", "lightgbm.Objective"),
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,7 +3,8 @@
 A literal such as ``FocalLoss``, ``FocalLoss.predict_proba`` or ``FocalLoss(gamma=2.0)`` is a link. In a longer piece of
 code each name is a link. A name that several modules have, such as ``FocalObjective``, is a link in two cases: it is
 qualified (``xgboost.FocalObjective``), or the nearest heading that names a library of these modules names only one, and
-the paragraph or table row names no other. In doubt there is no link. What stands in quotes is not a name.
+the paragraph or table row names no other. Above a cell of a table the nearest heading is that of its column. In doubt
+there is no link. What stands in quotes is not a name.
 """
 
 from __future__ import annotations
@@ -65,18 +66,29 @@ class LinkNames(SphinxPostTransform):
     def _libraries_meant(self, literal: nodes.literal, candidates: list[str]) -> set[str]:
         """Modules of the candidates of which the nearest heading names one, unless the text around names others."""
         modules = {full.split(".")[1] for full in candidates}
+        around = literal.parent
+        while around.parent is not None and not isinstance(around, nodes.entry | nodes.paragraph | nodes.list_item):
+            around = around.parent
+        if isinstance(around.parent, nodes.entry):
+            around = around.parent
         heading: set[str] = set()
+        if isinstance(around, nodes.entry):
+            heading = _named(_column_title(around), modules)
+            # Under a column's own heading the other cells of the row are of other libraries.
+            around = around if heading else around.parent
         section = literal.parent
         while section is not None and not heading:
             if isinstance(section, nodes.section):
                 heading = _named(section.next_node(nodes.title).astext(), modules)
             section = section.parent
-        around = literal.parent
-        while around.parent is not None and not isinstance(around, nodes.row | nodes.paragraph | nodes.list_item):
-            around = around.parent
-        if isinstance(around, nodes.paragraph) and isinstance(around.parent, nodes.entry):
-            around = around.parent.parent  # the row of the table
         return heading if len(heading | _named(around.astext(), modules)) == 1 else set()
+
+
+def _column_title(cell: nodes.entry) -> str:
+    """Text of the head of the cell's column, or nothing."""
+    row, group = cell.parent, cell.parent.parent.parent
+    head = next(iter(group.findall(nodes.thead)), None)
+    return head[0][row.index(cell)].astext() if head is not None and row.parent is not head else ""
 
 
 def _named(text: str, modules: set[str]) -> set[str]:
