@@ -85,6 +85,17 @@ myst_heading_anchors = 3
 run_blocks_may_be_missing = ["torch", "keras", "skorch", "onnx", "skl2onnx", "onnxruntime", "dask", "distributed"]
 # These are the pages that are linked to.
 link_names_exclude = ["generated/"]
+# Packages with a FocalLoss or a focal_loss of their own.
+link_names_of_others = [
+    "torchvision",
+    "kornia",
+    "MONAI",
+    "optax",
+    "imlightgbm",
+    "imbalance-xgboost",
+    "gbdtCBL",
+    "CatBoost",
+]
 
 # Prompts and output are not copied.
 copybutton_selector = "div:not(.output):not(.sphx-glr-script-out) > div.highlight > pre"

@@ -23,6 +23,7 @@ sys.path.insert(0, {extensions!r})
 extensions = ["myst_parser", "run_blocks", "link_names"]
 run_blocks_may_be_missing = ["no_such_library"]
 link_names_exclude = ["generated/"]
+link_names_of_others = ["kornia", "other-pack"]
 nitpicky = True
 """
 
@@ -194,6 +195,21 @@ def test_headings_of_columns_qualify(built):
 )
 def test_headings_do_not_qualify_where_the_text_names_another_library(built, text):
     assert links(built(f"# LightGBM\n\n{text}\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "n_links"),
+    [
+        ("Use kornia's `Loss` here.", 0),
+        ("Kornia `Loss(2)`", 0),
+        ("| there |\n|---|\n| `Loss(2)` of other-pack |", 0),
+        ("| there | here |\n|---|---|\n| kornia `Loss(2)` | `Loss(1)` |", 1),
+        ("In kornia it is another one than `Loss` here.", 1),
+        ("not mykornia `Loss`", 1),
+    ],
+)
+def test_names_of_other_packages_are_left_alone(built, text, n_links):
+    assert len(links(built(f"# T\n\n{text}\n"))) == n_links
 
 
 def test_links_and_titles_stay_as_they_are(built):

@@ -4,7 +4,8 @@ A literal such as ``FocalLoss``, ``FocalLoss.predict_proba`` or ``FocalLoss(gamm
 code each name is a link. A name that several modules have, such as ``FocalObjective``, is a link in two cases: it is
 qualified (``xgboost.FocalObjective``), or the nearest heading that names a library of these modules names only one, and
 the paragraph or table row names no other. Above a cell of a table the nearest heading is that of its column. In doubt
-there is no link. What stands in quotes is not a name.
+there is no link. What stands in quotes is not a name, and what follows the name of a package of
+``link_names_of_others`` (MONAI ``FocalLoss()``), or shares a table cell with it, is a name of that package.
 """
 
 from __future__ import annotations
@@ -32,8 +33,19 @@ class LinkNames(SphinxPostTransform):
             return
         objects = {name: entry.objtype for name, entry in self.env.domains["py"].objects.items() if not entry.aliased}
         for literal in list(self.document.findall(nodes.literal)):
-            if not _is_linked_or_title(literal):
+            if not _is_linked_or_title(literal) and not self._is_of_others(literal):
                 self._link(literal, objects)
+
+    def _is_of_others(self, literal: nodes.literal) -> bool:
+        """Whether the text says that the name is one of another package."""
+        others = "|".join(map(re.escape, self.config.link_names_of_others))
+        if not others:
+            return False
+        if isinstance(literal.parent.parent, nodes.entry):
+            return re.search(rf"(?i)(?<!\w)({others})(?!\w)", literal.parent.parent.astext()) is not None
+        place = literal.parent.index(literal)
+        before = literal.parent[place - 1].astext() if place else ""
+        return re.search(rf"(?i)(?<!\w)({others})([\u2019']s)?\s+$", before) is not None
 
     def _link(self, literal: nodes.literal, objects: dict[str, str]) -> None:
         text, children, end = literal.astext(), [], 0
@@ -121,5 +133,6 @@ def _reference(target: str, content: nodes.Node, docname: str) -> addnodes.pendi
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the transform."""
     app.add_config_value("link_names_exclude", [], "env", list)
+    app.add_config_value("link_names_of_others", [], "env", list)
     app.add_post_transform(LinkNames)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
