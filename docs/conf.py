@@ -5,10 +5,13 @@ import importlib.util
 import sys
 import types
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 
 class _StubType(type):
@@ -56,8 +59,10 @@ extensions = [
     "myst_parser",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "run_blocks",
+    "link_names",
 ]
-exclude_patterns = ["_build", "_templates"]
+exclude_patterns = ["_build", "_templates", "_extensions"]
 templates_path = ["_templates"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 # A name in single backticks is a link where autosummary finds it, and plain where not.
@@ -76,7 +81,24 @@ numpydoc_show_class_members = False
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 
+# Not installed where the pages are built: pages that import them are shown without output.
+run_blocks_may_be_missing = ["torch", "keras", "skorch", "onnx", "skl2onnx", "onnxruntime", "dask", "distributed"]
+# These are the pages that are linked to.
+link_names_exclude = ["generated/"]
+# Packages with a FocalLoss or a focal_loss of their own.
+link_names_of_others = [
+    "torchvision",
+    "kornia",
+    "MONAI",
+    "optax",
+    "imlightgbm",
+    "imbalance-xgboost",
+    "gbdtCBL",
+    "CatBoost",
+]
+
 # Prompts and output are not copied.
+copybutton_selector = "div:not(.output):not(.sphx-glr-script-out) > div.highlight > pre"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -93,6 +115,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "copyfile_regex": "",
+    "remove_config_comments": True,
 }
 
 html_theme = "pydata_sphinx_theme"

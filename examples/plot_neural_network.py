@@ -9,6 +9,8 @@ network learns one class of Statlog shuttle (58,000 rows) with cross-entropy and
     python -m pip install -e ".[torch,plot]" && python examples/plot_neural_network.py
 """
 
+# sphinx_gallery_thumbnail_path = "images/neural_network.png"
+
 from pathlib import Path
 
 import matplotlib

@@ -12,6 +12,8 @@ The two data sets lie beside this script: Statlog shuttle (58,000 rows, 7 classe
     python -m pip install -e ".[cpu]" && python examples/quickstart.py
 """
 
+# sphinx_gallery_thumbnail_path = "quickstart.png"
+
 from pathlib import Path
 from time import perf_counter
 

@@ -1,9 +1,11 @@
 """What a newcomer runs: docstring examples, README code, example data."""
 
+import ast
 import doctest
 import gzip
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,10 @@ PAGES = [
 ]
 
 
+def blocks_of(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
 @pytest.fixture
 def no_window():
     """matplotlib, where it is, draws on no screen and leaves no figure behind."""
@@ -52,15 +58,28 @@ def test_docstring_examples(name, library):
     assert result.failed == 0
 
 
+# What the install of README brings: the extra cpu, skfocal's dependencies and theirs.
+INSTALLED = {"skfocal", "numpy", "scipy", "sklearn", "joblib", "threadpoolctl", "lightgbm", "xgboost", "matplotlib"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_code_of_pages_needs_no_more_than_the_install_of_readme(path):
+    for block in blocks_of(path):
+        for node in ast.walk(ast.parse(block)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert {name.partition(".")[0] for name in names} <= INSTALLED | sys.stdlib_module_names
+
+
 @pytest.mark.usefixtures("no_window")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_code_of_pages_runs(path, monkeypatch):
-    for library in ("lightgbm", "xgboost", "matplotlib", "pandas"):
+    for library in ("lightgbm", "xgboost", "matplotlib"):
         pytest.importorskip(library, exc_type=ImportError)
     monkeypatch.chdir(ROOT / "examples")
     # The blocks of a page build on each other, as whoever pastes them in turn finds them.
     names = {"__name__": path.stem}
-    for block in re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL):
+    for block in blocks_of(path):
         exec(compile(block, path.name, "exec"), names)
 
 
