@@ -10,10 +10,14 @@ The two data sets lie beside this script: Statlog shuttle (58,000 rows, 7 classe
 (3,163 rows, 4.8 % positive, missing values).
 
     python -m pip install -e ".[cpu]" && python examples/quickstart.py
+
+In an environment that has xgboost already, install ``-e ".[lightgbm,xgboost,plot]"`` instead: ``cpu`` brings
+xgboost-cpu, which replaces the files of xgboost and so turns its GPU off.
 """
 
 # sphinx_gallery_thumbnail_path = "quickstart.png"
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 
@@ -28,7 +32,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
-from xgboost import XGBClassifier
+from xgboost import XGBClassifier, build_info
 
 from skfocal.ensemble import FocalHistGradientBoostingClassifier
 from skfocal.lightgbm import FocalLGBMClassifier
@@ -68,6 +72,7 @@ def models(n_classes):
 
 def main():
     """Train, print and draw."""
+    warn_of_two_xgboosts()
     figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained", width_ratios=[1.6, 1])
     print(f"{'data':<12} {'model':<33}" + "".join(f"{name:>14}" for name in MEASURES) + f"{'seconds':>9}")
     for row, (data, rare) in enumerate([("hypothyroid", "pos"), ("shuttle", "Fpv.Open")]):
@@ -109,6 +114,24 @@ def main():
     picture = Path("quickstart.png").absolute()
     figure.savefig(picture, dpi=120)
     print(f"\nPicture: {picture}")
+
+
+def warn_of_two_xgboosts():
+    """Say so when xgboost and xgboost-cpu are both installed: the later one has replaced the files of the earlier."""
+    installed = {}
+    for name in ("xgboost", "xgboost-cpu"):
+        try:
+            installed[name] = version(name)
+        except PackageNotFoundError:
+            return
+    both = " and ".join(f"{name} {number}" for name, number in installed.items())
+    gpu = "with" if build_info()["USE_CUDA"] else "without"
+    print(
+        f"Warning: {both} are both installed. They write the same files, and those found now are {gpu} GPU support.\n"
+        "Uninstalling one of the two breaks `import xgboost`. Remove both and install the one you want:\n"
+        "    python -m pip uninstall -y xgboost xgboost-cpu\n"
+        "    python -m pip install xgboost        # or xgboost-cpu, which has no GPU support\n"
+    )
 
 
 def print_what_got_worse(data, table):

@@ -115,3 +115,23 @@ def test_quickstart(monkeypatch, tmp_path, capsys):
     assert precision["shuttle", "FocalLGBM"] > 0.95
     assert precision["shuttle", "FocalXGB"] > 0.95
     assert all("is worse than" in line for line in table.splitlines() if "->" in line)
+
+
+@pytest.mark.parametrize("installed", [["xgboost"], ["xgboost-cpu"], ["xgboost", "xgboost-cpu"]], ids="+".join)
+def test_quickstart_tells_of_xgboost_beside_xgboost_cpu(installed, monkeypatch, tmp_path, capsys):
+    for library in ("lightgbm", "xgboost", "matplotlib"):
+        pytest.importorskip(library, exc_type=ImportError)
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    quickstart = importlib.import_module("quickstart")
+    for name in installed:
+        folder = tmp_path / f"{name.replace('-', '_')}-9.8.7.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.8.7\n")
+    monkeypatch.setattr("sys.path", [str(tmp_path)])  # no distribution but these
+    quickstart.warn_of_two_xgboosts()
+    told = capsys.readouterr().out
+    if len(installed) == 1:
+        assert told == ""
+    else:
+        assert "xgboost 9.8.7 and xgboost-cpu 9.8.7 are both installed" in told
+        assert "python -m pip uninstall -y xgboost xgboost-cpu" in told
