@@ -145,6 +145,8 @@ def _q_to_the_gamma(q: Array, minus_u: Array, L: Array, weight: Array | None, ga
     log_q = None
     if not power_is_by_products(gamma):
         log_q = np.subtract(minus_u, L, out=out)
+        # Times gamma it stays finite; the power is 0 long before.
+        np.maximum(log_q, np.finfo(log_q.dtype).min / 1024, out=log_q)
     q_to_the_gamma(q, log_q, gamma, out=out)
     if weight is not None:
         np.multiply(out, weight, out=out)

@@ -274,6 +274,8 @@ def loss_gradient(
         g = _rows(gamma, rows)
         block.power_of_q(_rows(weight, rows), g)
         np.multiply(block.qg, block.L, out=out[rows])
+        # p*L tends to 0, which a larger L times the p that stands in does not. All other L are at most 710.
+        np.minimum(block.L, 1000.0, out=block.L)
         block.by_u(g, second=False)
         _store(block.gradient(), gradient[rows])
 
