@@ -221,9 +221,15 @@ class FocalLoss:
 
     def __call__(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Weighted mean of `loss`: its sum over the sum of ``sample_weight``."""
-        rows = self.loss(y_true, raw_prediction)
+        rows = self.loss(y_true, raw_prediction).astype(np.float64, copy=False)
         weight = check_sample_weight(sample_weight, rows.shape[0], np.float64)
-        return float(np.average(rows.astype(np.float64, copy=False), weights=weight))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(np.average(rows, weights=weight))
+        if not np.isfinite(mean):  # the sum is not, but no mean exceeds the largest of its numbers
+            largest = rows.max()
+            share = None if weight is None else weight / weight.max()
+            mean = min(1.0, float(np.average(rows / largest, weights=share))) * float(largest)
+        return mean
 
     # Optimum and posterior
 
