@@ -221,9 +221,15 @@ class FocalLoss:
 
     def __call__(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Weighted mean of `loss`: its sum over the sum of ``sample_weight``."""
-        rows = self.loss(y_true, raw_prediction)
+        rows = self.loss(y_true, raw_prediction).astype(np.float64, copy=False)
         weight = check_sample_weight(sample_weight, rows.shape[0], np.float64)
-        return float(np.average(rows.astype(np.float64, copy=False), weights=weight))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(np.average(rows, weights=weight))
+        if not np.isfinite(mean):  # the sum is not, but no mean exceeds the largest of its numbers
+            largest = rows.max()
+            share = None if weight is None else weight / weight.max()
+            mean = min(1.0, float(np.average(rows / largest, weights=share))) * float(largest)
+        return mean
 
     # Optimum and posterior
 
@@ -323,7 +329,7 @@ class FocalLoss:
         ``P(y=k|x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with
         ``r_k = -log(p_k)/q_k``, see Charoenphakdee et al. 2021, theorem 11.
         """
-        raw, calibration = check_raw_prediction(raw_prediction), check_calibration(calibration)
+        raw, calibration = _without_overflow(check_raw_prediction(raw_prediction)), check_calibration(calibration)
         n_classes = 2 if raw.ndim == 1 else raw.shape[1]
         gamma, alpha = self.gamma_per_class(n_classes), self.alpha_per_class(n_classes)
         log_alpha = np.log(alpha) if calibration == "full" and self.alpha is not None else None
@@ -417,6 +423,19 @@ class MulticlassLossOnData:
 
 def _n_scores(raw: Array) -> int:
     return 1 if raw.ndim == 1 else int(raw.shape[1])
+
+
+def _without_overflow(raw: Array) -> Array:
+    """Scores of the same posterior whose differences, times ``1 + gamma``, are finite."""
+    limit = raw.dtype.type(np.finfo(raw.dtype).max / 1024)  # 2 * (1 + MAX_GAMMA) is less
+    if -limit <= raw.min() and raw.max() <= limit:
+        return raw
+    if raw.ndim == 1:
+        clipped: Array = np.clip(raw, -limit, limit)
+        return clipped
+    with np.errstate(over="ignore"):  # minus infinity is clipped
+        lower: Array = np.maximum(raw - raw.max(axis=1, keepdims=True), -limit)
+    return lower
 
 
 def _binary_optimum(log_odds: float, gamma: Array, log_alpha_ratio: float) -> float:

@@ -42,10 +42,10 @@ def learning(estimator: Any) -> Iterator[Any]:
         if name not in parameters
         and (name not in before or before[name] is not value or name in before.get(LEARNED, ()))
     }
-    learned[LEARNED] = frozenset(learned)
+    learned[LEARNED] = tuple(sorted(learned))  # a set is pickled in an order that changes from process to process
     # What is replaced must not be freed before the assignment: that of a booster runs Python code.
     current = vars(estimator).copy()
-    forgotten = (before.keys() - after.keys()) | (current.get(LEARNED, frozenset()) - learned.keys())
+    forgotten = (before.keys() - after.keys()) | (set(current.get(LEARNED, ())) - learned.keys())
     estimator.__dict__ = {name: value for name, value in current.items() if name not in forgotten} | learned
 
 

@@ -30,6 +30,7 @@ from skfocal._kernels.blocks import (
     has_fast_log1p,
     power_is_by_products,
     q_to_the_gamma,
+    saturate,
     take_rows,
 )
 
@@ -125,16 +126,19 @@ def _loss(
 ) -> None:
     if _kernels.compiled is not None:
         _kernels.compiled.binary(z, minus_s, weight, gamma, 1.0, 1.0, 0.0, -np.inf, 0, loss, gradient, None)
+        saturate(loss)
         return
     minus_u, e, p, L, qg, t = scratch
     np.multiply(minus_s, z, out=minus_u)
     clipped = _terms(minus_u, e, p, L, t)
     q = e
     _q_to_the_gamma(q, minus_u, L, weight, gamma, qg)
-    np.multiply(qg, L, out=loss)
-    if clipped is not None:
-        # What the clip took from -u is what it took from L: there p = exp(u) to the last digit.
-        loss += clipped * qg
+    with np.errstate(over="ignore"):
+        np.multiply(qg, L, out=loss)
+        if clipped is not None:
+            # What the clip took from -u is what it took from L: there p = exp(u) to the last digit.
+            loss += clipped * qg
+    saturate(loss)
     if gradient is not None:
         first_derivative(q, p, L, qg, gamma, out=t)
         np.multiply(t, minus_s, out=gradient)
@@ -145,6 +149,8 @@ def _q_to_the_gamma(q: Array, minus_u: Array, L: Array, weight: Array | None, ga
     log_q = None
     if not power_is_by_products(gamma):
         log_q = np.subtract(minus_u, L, out=out)
+        # Times gamma it stays finite; the power is 0 long before.
+        np.maximum(log_q, np.finfo(log_q.dtype).min / 1024, out=log_q)
     q_to_the_gamma(q, log_q, gamma, out=out)
     if weight is not None:
         np.multiply(out, weight, out=out)

@@ -139,6 +139,17 @@ def floor_and_round(gradient: Array, hessian: Array, floor: float, drop_bits: in
             np.bitwise_and(bits, ~bits.dtype.type((1 << drop_bits) - 1), out=bits)
 
 
+def saturate(loss: Array) -> None:
+    """Put the largest number in place of losses that exceed it, in place, so that none is infinite.
+
+    NaN is a weight of 0 times infinity, which is 0.
+    """
+    largest = np.finfo(loss.dtype).max
+    if not loss.max() <= largest:
+        loss[np.isnan(loss)] = 0.0
+        np.minimum(loss, largest, out=loss)
+
+
 def take_rows(per_row: Any, start: int, stop: int) -> Any:
     """Rows ``start:stop`` of an array; a scalar or None stands for all rows and is returned as it is."""
     return per_row[start:stop] if isinstance(per_row, np.ndarray) else per_row

@@ -25,7 +25,7 @@ import numpy as np
 
 from skfocal import _kernels
 from skfocal._kernels.binary import first_derivative, log1p_gamma_p_r, second_derivative, terms_of
-from skfocal._kernels.blocks import Array, Gamma, each_block, floor_and_round, q_to_the_gamma, take_rows
+from skfocal._kernels.blocks import Array, Gamma, each_block, floor_and_round, q_to_the_gamma, saturate, take_rows
 
 SURELY_WRONG = 0.97
 """Share ``r_k`` from which on ``1 - r_k`` is summed from the others; below, the subtraction loses five bits at most."""
@@ -65,9 +65,11 @@ class _Block:
             np.copyto(e, z)  # class by class in memory: the reduction below runs along it
             z = e
         np.max(z, axis=0, out=t)
-        np.subtract(z, t, out=e)
+        with np.errstate(over="ignore"):  # the exponential of minus infinity is 0, as it should be
+            np.subtract(z, t, out=e)
         if true_loss:
             self.of_true_class(e, out=self.qg)
+            np.maximum(self.qg, np.finfo(e.dtype).min, out=self.qg)
         np.exp(e, out=e)
         self.of_true_class(e, out=e_t)
         e.reshape(-1)[self.at_true] = 0.0
@@ -91,6 +93,12 @@ class _Block:
             np.multiply(self.qg, weight, out=self.qg)
         if scale != 1.0:
             np.multiply(self.qg, scale, out=self.qg)
+
+    def loss(self, out: Array) -> None:
+        """After `power_of_q`, (n,)."""
+        with np.errstate(over="ignore"):
+            np.multiply(self.qg, self.L, out=out)
+        saturate(out)
 
     def by_u(self, gamma: Gamma, *, second: bool = True) -> None:
         """Turn ``e`` into the shares ``r_k``, fill ``A`` and, if asked, ``H``. Uses up ``L`` and ``qg``."""
@@ -231,6 +239,8 @@ def _each_compiled_block(
         data = raw_prediction[rows], y[rows], _rows(weight, rows), _rows(gamma, rows)
         results = (None if a is None else a[rows] for a in (loss, gradient, hessian))
         fill(*data, scale, hessian_factor, least, floor, drop_bits, *results)
+        if loss is not None:
+            saturate(loss[rows])
 
     n_rows, n_classes = raw_prediction.shape
     each_block(run, n_rows, scratch_shape=(0,), dtype=raw_prediction.dtype, n_classes=n_classes, n_threads=n_threads)
@@ -255,7 +265,7 @@ def loss(raw_prediction: Array, y: Array, weight: Array | None, gamma: Gamma, *,
 
     def run(rows: slice, block: _Block) -> None:
         block.power_of_q(_rows(weight, rows), _rows(gamma, rows))
-        np.multiply(block.qg, block.L, out=out[rows])
+        block.loss(out[rows])
 
     _each_block(run, raw_prediction, y, n_threads, true_loss=True)
     return out
@@ -273,7 +283,9 @@ def loss_gradient(
     def run(rows: slice, block: _Block) -> None:
         g = _rows(gamma, rows)
         block.power_of_q(_rows(weight, rows), g)
-        np.multiply(block.qg, block.L, out=out[rows])
+        block.loss(out[rows])
+        # p*L tends to 0, which a larger L times the p that stands in does not. All other L are at most 710.
+        np.minimum(block.L, 1000.0, out=block.L)
         block.by_u(g, second=False)
         _store(block.gradient(), gradient[rows])
 
