@@ -3,9 +3,9 @@ LightGBM on data larger than memory
 ===================================
 
 This script writes a table of float64 to disk, limits its own memory to less than the size of the table, and trains
-LightGBM on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map, and LightGBM keeps the bins, one
-byte for each value. The script prints the peak memory. The system enforces the limit (``RLIMIT_DATA``): more memory would
-be an error. It needs Linux.
+LightGBM on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map, and LightGBM keeps the bins,
+one byte for each value. The script prints the peak memory. The system enforces the limit (``RLIMIT_DATA``): more memory
+would be an error. It needs Linux.
 """
 
 import resource

@@ -57,12 +57,11 @@ def main():
             np.savez(folder / f"{i}.npz", X=X, y=y)
             positives, size = positives + int(y.sum()), size + X.nbytes
         resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-        print(
-            f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {positives / (N_BLOCKS * BLOCK):.3%} positive"
-        )
+        share = positives / (N_BLOCKS * BLOCK)
+        print(f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {share:.3%} positive")
 
         objective = FocalObjective(gamma=1.0)
-        # The start needs the number of rows of each class only: two labels that weigh as much.
+        # The start needs the number of rows of each class only.
         start = objective.base_score([0, 1], [N_BLOCKS * BLOCK - positives, positives])
         train = xgb.ExtMemQuantileDMatrix(Blocks(folder), nthread=2)
         booster = xgb.train(
@@ -76,6 +75,7 @@ def main():
             ROUNDS,
             obj=objective,
         )
+        del train  # and its files, before their folder goes
         X, y = block(N_BLOCKS)
         p = FocalLoss(1.0).predict_proba(booster.inplace_predict(X, predict_type="margin"))[:, 1]
         print(f"mean probability {p.mean():.4f}, positive share {y.mean():.4f}")
