@@ -100,7 +100,7 @@ class _Part(FocalLGBMClassifier):
 
 
 class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
-    __doc__ = """`FocalLGBMClassifier` on a Dask cluster.
+    __doc__ = """``FocalLGBMClassifier`` on a Dask cluster.
 
     A ``lightgbm.DaskLGBMClassifier``: it takes Dask collections and trains where their partitions are. What is of the
     whole data is computed of the whole data, in one pass before training: labels, class totals and weights, the optimal
@@ -109,7 +109,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
     Parameters
     ----------
     focal_gamma, focal_alpha, max_step, calibration, balanced_bins
-        See `FocalLGBMClassifier`.
+        See ``FocalLGBMClassifier``.
     client : distributed.Client, default=None
         Dask's default client, unless given. It is no part of a pickle.
     **kwargs
@@ -249,7 +249,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         self._Booster.model_from_string(with_state_of(self, self._Booster.model_to_string(num_iteration=-1)))
 
     def to_local(self) -> FocalLGBMClassifier:
-        """A fitted `FocalLGBMClassifier` with this model, which takes arrays and data frames in memory.
+        """A fitted ``FocalLGBMClassifier`` with this model, which takes arrays and data frames in memory.
 
         Returns
         -------

@@ -113,6 +113,11 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         # During the parent's fit, and in a model that plain XGBoost saved, labels are indices.
         return getattr(self, "_classes", np.arange(self.n_classes_))
 
+    @classes_.setter
+    def classes_(self, value: Array) -> None:
+        # XGBoost's Dask class assigns what it finds in the labels that it is given, which are indices.
+        self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
+
     @property
     def n_features_in_(self) -> int:
         """Number of columns of the X of ``fit``."""

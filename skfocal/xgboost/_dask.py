@@ -82,7 +82,7 @@ class _GlobalMetrics:
 
 
 class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
-    __doc__ = """`FocalXGBClassifier` on a Dask cluster.
+    __doc__ = """``FocalXGBClassifier`` on a Dask cluster.
 
     An ``xgboost.dask.DaskXGBClassifier``: it takes Dask collections and trains where their partitions are. What is of
     the whole data is computed of the whole data, in one pass before training: labels, class totals and weights, the
@@ -92,7 +92,7 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
     Parameters
     ----------
     focal_gamma, focal_alpha, max_step, calibration, balanced_bins
-        See `FocalXGBClassifier`.
+        See ``FocalXGBClassifier``.
     **kwargs
         Every parameter of ``xgboost.dask.DaskXGBClassifier``. ``client`` is an attribute, as there.
 
@@ -117,17 +117,6 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
     >>> clf.predict_proba(X).compute().shape  # doctest: +SKIP
     (10000, 2)
     """
-
-    @property
-    def classes_(self) -> Array:  # type: ignore[override]
-        """Labels in sorted order, (n_classes,)."""
-        classes: Array = FocalXGBClassifier.classes_.fget(self)  # type: ignore[attr-defined]
-        return classes
-
-    @classes_.setter
-    def classes_(self, value: Array) -> None:
-        # The parent assigns what it finds in the labels that it is given, which are indices.
-        self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
 
     def fit(self, X: Any, y: Any, **keywords: Any) -> FocalDaskXGBClassifier:  # type: ignore[override]
         """Fit the model. Parameters are those of ``xgboost.dask.DaskXGBClassifier.fit``.
@@ -293,7 +282,7 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
         )
 
     def to_local(self) -> FocalXGBClassifier:
-        """A fitted `FocalXGBClassifier` with this model, which takes arrays and data frames in memory.
+        """A fitted ``FocalXGBClassifier`` with this model, which takes arrays and data frames in memory.
 
         Returns
         -------
