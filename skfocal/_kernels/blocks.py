@@ -140,11 +140,17 @@ def floor_and_round(gradient: Array, hessian: Array, floor: float, drop_bits: in
 
 
 def saturate(loss: Array, weight: Array | None) -> None:
-    """Put the largest number, times the weight if that is below 1, in place of losses that exceed it, in place."""
+    """Put the largest number, times the weight if that is below 1, in place of losses that exceed it, in place.
+
+    NaN stays, but for a weight of 0: there it is 0 times infinity.
+    """
     largest = np.finfo(loss.dtype).max
-    if not loss.max() <= largest:  # NaN is infinity times a weight of 0
-        (rows,) = np.nonzero(~np.isfinite(loss))
-        loss[rows] = largest if weight is None else np.minimum(weight[rows], 1.0) * largest
+    if not loss.max() <= largest:
+        if weight is None:
+            np.minimum(loss, largest, out=loss)
+        else:
+            (rows,) = np.nonzero((loss > largest) | (np.isnan(loss) & (weight == 0.0)))
+            loss[rows] = np.minimum(weight[rows], 1.0) * largest
 
 
 def take_rows(per_row: Any, start: int, stop: int) -> Any:
