@@ -126,7 +126,7 @@ def _loss(
 ) -> None:
     if _kernels.compiled is not None:
         _kernels.compiled.binary(z, minus_s, weight, gamma, 1.0, 1.0, 0.0, -np.inf, 0, loss, gradient, None)
-        saturate(loss)
+        saturate(loss, weight)
         return
     minus_u, e, p, L, qg, t = scratch
     np.multiply(minus_s, z, out=minus_u)
@@ -138,7 +138,7 @@ def _loss(
         if clipped is not None:
             # What the clip took from -u is what it took from L: there p = exp(u) to the last digit.
             loss += clipped * qg
-    saturate(loss)
+    saturate(loss, weight)
     if gradient is not None:
         first_derivative(q, p, L, qg, gamma, out=t)
         np.multiply(t, minus_s, out=gradient)

@@ -139,15 +139,18 @@ def floor_and_round(gradient: Array, hessian: Array, floor: float, drop_bits: in
             np.bitwise_and(bits, ~bits.dtype.type((1 << drop_bits) - 1), out=bits)
 
 
-def saturate(loss: Array) -> None:
-    """Put the largest number in place of losses that exceed it, in place, so that none is infinite.
+def saturate(loss: Array, weight: Array | None) -> None:
+    """Put the largest number, times the weight if that is below 1, in place of losses that exceed it, in place.
 
-    NaN is a weight of 0 times infinity, which is 0.
+    NaN stays, but for a weight of 0: there it is 0 times infinity.
     """
     largest = np.finfo(loss.dtype).max
     if not loss.max() <= largest:
-        loss[np.isnan(loss)] = 0.0
-        np.minimum(loss, largest, out=loss)
+        if weight is None:
+            np.minimum(loss, largest, out=loss)
+        else:
+            (rows,) = np.nonzero((loss > largest) | (np.isnan(loss) & (weight == 0.0)))
+            loss[rows] = np.minimum(weight[rows], 1.0) * largest
 
 
 def take_rows(per_row: Any, start: int, stop: int) -> Any:

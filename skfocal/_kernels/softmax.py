@@ -94,11 +94,11 @@ class _Block:
         if scale != 1.0:
             np.multiply(self.qg, scale, out=self.qg)
 
-    def loss(self, out: Array) -> None:
+    def loss(self, weight: Array | None, out: Array) -> None:
         """After `power_of_q`, (n,)."""
         with np.errstate(over="ignore"):
             np.multiply(self.qg, self.L, out=out)
-        saturate(out)
+        saturate(out, weight)
 
     def by_u(self, gamma: Gamma, *, second: bool = True) -> None:
         """Turn ``e`` into the shares ``r_k``, fill ``A`` and, if asked, ``H``. Uses up ``L`` and ``qg``."""
@@ -240,7 +240,7 @@ def _each_compiled_block(
         results = (None if a is None else a[rows] for a in (loss, gradient, hessian))
         fill(*data, scale, hessian_factor, least, floor, drop_bits, *results)
         if loss is not None:
-            saturate(loss[rows])
+            saturate(loss[rows], _rows(weight, rows))
 
     n_rows, n_classes = raw_prediction.shape
     each_block(run, n_rows, scratch_shape=(0,), dtype=raw_prediction.dtype, n_classes=n_classes, n_threads=n_threads)
@@ -265,7 +265,7 @@ def loss(raw_prediction: Array, y: Array, weight: Array | None, gamma: Gamma, *,
 
     def run(rows: slice, block: _Block) -> None:
         block.power_of_q(_rows(weight, rows), _rows(gamma, rows))
-        block.loss(out[rows])
+        block.loss(_rows(weight, rows), out[rows])
 
     _each_block(run, raw_prediction, y, n_threads, true_loss=True)
     return out
@@ -283,7 +283,7 @@ def loss_gradient(
     def run(rows: slice, block: _Block) -> None:
         g = _rows(gamma, rows)
         block.power_of_q(_rows(weight, rows), g)
-        block.loss(out[rows])
+        block.loss(_rows(weight, rows), out[rows])
         # p*L tends to 0, which a larger L times the p that stands in does not. All other L are at most 710.
         np.minimum(block.L, 1000.0, out=block.L)
         block.by_u(g, second=False)
