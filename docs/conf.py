@@ -135,7 +135,7 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without others below them: room for wide formulas instead of an empty list.
-html_sidebars = {"index": [], "theory": [], "performance": [], "evidence": []}
+html_sidebars = {"index": [], "theory": [], "performance": [], "evidence": [], "how_a_fit_travels": []}
 
 
 def _mathml(translator, node: nodes.Element, as_block: bool) -> None:
