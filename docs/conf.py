@@ -61,6 +61,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "run_blocks",
     "link_names",
+    "sphinx_codeautolink",
 ]
 exclude_patterns = ["_build", "_templates", "_extensions"]
 templates_path = ["_templates"]
@@ -86,16 +87,14 @@ run_blocks_may_be_missing = ["torch", "keras", "skorch", "onnx", "skl2onnx", "on
 # These are the pages that are linked to.
 link_names_exclude = ["generated/"]
 # Packages with a FocalLoss or a focal_loss of their own.
-link_names_of_others = [
-    "torchvision",
-    "kornia",
-    "MONAI",
-    "optax",
-    "imlightgbm",
-    "imbalance-xgboost",
-    "gbdtCBL",
-    "CatBoost",
-]
+link_names_of_others = ["torchvision", "kornia", "MONAI", "optax", "imlightgbm", "imbalance-xgboost", "gbdtCBL"]
+link_names_of_others.append("CatBoost")
+link_names_columns_of_others = ["there", "you wrote", "you have", "instead of"]
+link_names_aliases = {"lightgbm": ["lgb"], "xgboost": ["xgb"], "torch": ["pytorch"]}
+
+# sphinx_codeautolink links names in the code of the guide. It does not find its place in code of the gallery, which has
+# the gallery's own links, nor in a docstring's example with an empty line.
+suppress_warnings = ["codeautolink.match_name", "codeautolink.match_block"]
 
 # Prompts and output are not copied.
 copybutton_selector = "div:not(.output):not(.sphx-glr-script-out) > div.highlight > pre"
@@ -116,6 +115,9 @@ sphinx_gallery_conf = {
     "min_reported_time": 1,
     "copyfile_regex": "",
     "remove_config_comments": True,
+    # Names in the scripts' code link to the API as well.
+    "doc_module": ("skfocal",),
+    "reference_url": {"skfocal": None},
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -133,7 +135,7 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without others below them: room for wide formulas instead of an empty list.
-html_sidebars = {"index": [], "theory": [], "performance": [], "evidence": []}
+html_sidebars = {"index": [], "theory": [], "performance": [], "evidence": [], "how_a_fit_travels": []}
 
 
 def _mathml(translator, node: nodes.Element, as_block: bool) -> None:

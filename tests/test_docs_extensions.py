@@ -24,6 +24,8 @@ extensions = ["myst_parser", "run_blocks", "link_names"]
 run_blocks_may_be_missing = ["no_such_library"]
 link_names_exclude = ["generated/"]
 link_names_of_others = ["kornia", "other-pack"]
+link_names_columns_of_others = ["you wrote"]
+link_names_aliases = {{"xgboost": ["xgb"], "torch": ["pytorch"]}}
 nitpicky = True
 """
 
@@ -41,6 +43,7 @@ API
 .. py:class:: pack.xgboost.Objective
 .. py:class:: pack.torch.Objective
 .. py:function:: pack.metrics.score
+.. py:function:: pack.torch.value
 """
 
 
@@ -143,6 +146,8 @@ def test_output_is_not_copied():
     ("pack.xgboost.Objective", [("pack.xgboost.Objective", "pack.xgboost.Objective")]),
     ("train(obj=xgboost.Objective(1.0), of=Loss())", [("pack.xgboost.Objective", "xgboost.Objective"),
                                                       ("pack.Loss", "Loss")]),
+    ("xgb.train(obj=Objective())", [("pack.xgboost.Objective", "Objective")]),
+    ("torch.value", [("pack.torch.value", "torch.value")]),
 ])  # fmt: skip
 def test_names_in_inline_code_are_links(built, literal, expected):
     assert links(built(f"# T\n\nUse `{literal}` here.\n")) == expected
@@ -190,6 +195,8 @@ def test_headings_of_columns_qualify(built):
     [
         "XGBoost has an `Objective`, too.",
         "- with `xgboost.train`: `Objective`",
+        "as `xgb.train` does with an `Objective`",
+        "with `xgb.train` or lightgbm's: `xgb.train(lightgbm, Objective)`",
         "| a | b |\n|---|---|\n| `Objective` | XGBoost |",
     ],
 )
@@ -206,6 +213,9 @@ def test_headings_do_not_qualify_where_the_text_names_another_library(built, tex
         ("| there | here |\n|---|---|\n| kornia `Loss(2)` | `Loss(1)` |", 1),
         ("In kornia it is another one than `Loss` here.", 1),
         ("not mykornia `Loss`", 1),
+        ("| You wrote | write |\n|---|---|\n| `score` | `Loss` |", 1),
+        ("| You wrote | write |\n|---|---|\n| `pack.metrics.score` | |", 1),
+        ("## Coming from kornia and PyTorch\n\n`Objective`", 0),
     ],
 )
 def test_names_of_other_packages_are_left_alone(built, text, n_links):

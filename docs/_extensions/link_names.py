@@ -1,11 +1,15 @@
 """Sphinx extension: names of the API in inline code become links to their pages.
 
 A literal such as ``FocalLoss``, ``FocalLoss.predict_proba`` or ``FocalLoss(gamma=2.0)`` is a link. In a longer piece of
-code each name is a link. A name that several modules have, such as ``FocalObjective``, is a link in two cases: it is
-qualified (``xgboost.FocalObjective``), or the nearest heading that names a library of these modules names only one, and
-the paragraph or table row names no other. Above a cell of a table the nearest heading is that of its column. In doubt
-there is no link. What stands in quotes is not a name, and what follows the name of a package of
-``link_names_of_others`` (MONAI ``FocalLoss()``), or shares a table cell with it, is a name of that package.
+code each name is a link. What stands in quotes is not a name. In doubt there is no link:
+
+- A name that several modules have, such as ``FocalObjective``, is a link where it is qualified
+  (``xgboost.FocalObjective``), where the same piece of code names one of the modules (``xgb.train(..., obj=...)``), and
+  below a heading of one of them, unless the paragraph or table row names another. Above a cell of a table the nearest
+  heading is that of its column.
+- A function that has the name of some class's method or attribute is a link only where it is qualified.
+- What follows the name of a package of ``link_names_of_others`` (MONAI ``FocalLoss()``), shares a table cell with it or
+  stands in a column of ``link_names_columns_of_others`` ("you wrote") is a name of that package.
 """
 
 from __future__ import annotations
@@ -33,19 +37,20 @@ class LinkNames(SphinxPostTransform):
             return
         objects = {name: entry.objtype for name, entry in self.env.domains["py"].objects.items() if not entry.aliased}
         for literal in list(self.document.findall(nodes.literal)):
-            if not _is_linked_or_title(literal) and not self._is_of_others(literal):
+            if not _is_linked_or_title(literal):
                 self._link(literal, objects)
 
     def _is_of_others(self, literal: nodes.literal) -> bool:
         """Whether the text says that the name is one of another package."""
-        others = "|".join(map(re.escape, self.config.link_names_of_others))
-        if not others:
-            return False
-        if isinstance(literal.parent.parent, nodes.entry):
-            return re.search(rf"(?i)(?<!\w)({others})(?!\w)", literal.parent.parent.astext()) is not None
+        if isinstance(cell := literal.parent.parent, nodes.entry):
+            column = _column_title(cell).lower()
+            return column in self.config.link_names_columns_of_others or self._names_others(cell.astext())
         place = literal.parent.index(literal)
         before = literal.parent[place - 1].astext() if place else ""
-        return re.search(rf"(?i)(?<!\w)({others})([\u2019']s)?\s+$", before) is not None
+        return self._names_others(before, r"([\u2019']s)?\s+$")
+
+    def _names_others(self, text: str, end: str = "") -> bool:
+        return any(re.search(rf"(?i)(?<!\w){re.escape(n)}(?!\w){end}", text) for n in self.config.link_names_of_others)
 
     def _link(self, literal: nodes.literal, objects: dict[str, str]) -> None:
         text, children, end = literal.astext(), [], 0
@@ -65,11 +70,13 @@ class LinkNames(SphinxPostTransform):
 
     def _target(self, name: str, literal: nodes.literal, objects: dict[str, str]) -> str | None:
         """The full name of the one object that is meant, or None."""
-        candidates = [
-            full
-            for full, kind in objects.items()
-            if (full == name or full.endswith("." + name)) and ("." in name or kind in TOP_LEVEL)
-        ]
+        if name in objects:
+            return name
+        if self._is_of_others(literal):
+            return None
+        candidates = [full for full in objects if full.endswith("." + name)]
+        if "." not in name and any(objects[full] not in TOP_LEVEL for full in candidates):
+            return None
         if len(candidates) > 1:
             meant = self._libraries_meant(literal, candidates)
             candidates = [full for full in candidates if full.split(".")[1] in meant]
@@ -78,6 +85,8 @@ class LinkNames(SphinxPostTransform):
     def _libraries_meant(self, literal: nodes.literal, candidates: list[str]) -> set[str]:
         """Modules of the candidates of which the nearest heading names one, unless the text around names others."""
         modules = {full.split(".")[1] for full in candidates}
+        if own := self._named(literal.astext(), modules):
+            return own if len(own) == 1 else set()
         around = literal.parent
         while around.parent is not None and not isinstance(around, nodes.entry | nodes.paragraph | nodes.list_item):
             around = around.parent
@@ -85,15 +94,27 @@ class LinkNames(SphinxPostTransform):
             around = around.parent
         heading: set[str] = set()
         if isinstance(around, nodes.entry):
-            heading = _named(_column_title(around), modules)
+            heading = self._named(_column_title(around), modules)
             # Under a column's own heading the other cells of the row are of other libraries.
             around = around if heading else around.parent
         section = literal.parent
         while section is not None and not heading:
             if isinstance(section, nodes.section):
-                heading = _named(section.next_node(nodes.title).astext(), modules)
+                title = section.next_node(nodes.title).astext()
+                if self._names_others(title):
+                    return set()
+                heading = self._named(title, modules)
             section = section.parent
-        return heading if len(heading | _named(around.astext(), modules)) == 1 else set()
+        return heading if len(heading | self._named(around.astext(), modules)) == 1 else set()
+
+    def _named(self, text: str, modules: set[str]) -> set[str]:
+        """Modules that a text names, by their own names or by others that the configuration lists."""
+        aliases = self.config.link_names_aliases
+        return {
+            module
+            for module in modules
+            if any(re.search(rf"(?i)(?<![a-z]){name}(?![a-z])", text) for name in (module, *aliases.get(module, ())))
+        }
 
 
 def _column_title(cell: nodes.entry) -> str:
@@ -101,11 +122,6 @@ def _column_title(cell: nodes.entry) -> str:
     row, group = cell.parent, cell.parent.parent.parent
     head = next(iter(group.findall(nodes.thead)), None)
     return head[0][row.index(cell)].astext() if head is not None and row.parent is not head else ""
-
-
-def _named(text: str, modules: set[str]) -> set[str]:
-    # "PyTorch" is the module torch.
-    return {module for module in modules if re.search(rf"(?i)(?<![a-z])(py)?{module}(?![a-z])", text)}
 
 
 def _is_linked_or_title(literal: nodes.literal) -> bool:
@@ -134,5 +150,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the transform."""
     app.add_config_value("link_names_exclude", [], "env", list)
     app.add_config_value("link_names_of_others", [], "env", list)
+    app.add_config_value("link_names_columns_of_others", [], "env", list)
+    app.add_config_value("link_names_aliases", {}, "env", dict)
     app.add_post_transform(LinkNames)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
