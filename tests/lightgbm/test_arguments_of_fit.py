@@ -1,5 +1,6 @@
 """FocalLGBMClassifier.fit: evaluation and continuation, beside what LightGBM makes of the same arguments; columns."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -43,7 +44,7 @@ def mean_error(y_true, y_pred):
         (["none", "auc"], ""),
         (["auc", "auc", "binary_error"], None),
     ],
-    ids=str,
+    ids=lambda value: re.sub(r"<function (\w+) at \w+>", r"\1", str(value)),  # the same in all test processes
 )
 def test_histories_are_in_the_parents_order(eval_metric, metric, imbalanced):
     X, y = imbalanced
