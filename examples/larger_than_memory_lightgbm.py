@@ -8,6 +8,8 @@ one byte for each value. The script prints the peak memory. The system enforces 
 would be an error. It needs Linux.
 """
 
+# sphinx_gallery_thumbnail_path = "images/larger_than_memory_lightgbm.png"
+
 import resource
 import tempfile
 from pathlib import Path

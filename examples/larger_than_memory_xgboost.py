@@ -7,6 +7,8 @@ with the focal loss. ``xgboost.ExtMemQuantileDMatrix`` reads the table in blocks
 prints the peak memory. The system enforces the limit (``RLIMIT_DATA``): more memory would be an error. It needs Linux.
 """
 
+# sphinx_gallery_thumbnail_path = "images/larger_than_memory_xgboost.png"
+
 import resource
 import tempfile
 from pathlib import Path

@@ -11,6 +11,8 @@ Prints the rows a second of both and the greatest difference between their proba
 To score a file of one's own: ``python examples/serve_onnx.py score model.onnx rows.csv scores.csv``.
 """
 
+# sphinx_gallery_thumbnail_path = "images/serve_onnx.png"
+
 import pickle
 import subprocess
 import sys
