@@ -1,5 +1,6 @@
 """Public names of private files. Imports nothing of the package."""
 
+from importlib import import_module
 from typing import Any
 
 
@@ -10,3 +11,16 @@ def is_public_in(module: str, *names: Any) -> None:
     """
     for name in names:
         name.__module__ = module
+
+
+def dask_class(room: str, wanted: str, name: str) -> Any:
+    """The class ``name`` of the room's Dask file, for the room's ``__getattr__``, which is asked for ``wanted``."""
+    if wanted != name:
+        raise AttributeError(f"module {room!r} has no attribute {wanted!r}")
+    try:
+        found = getattr(import_module(f"{room}._dask"), name)
+    except ImportError as error:
+        extra = room.rpartition(".")[2]
+        raise ImportError(f'{name} needs Dask: python -m pip install "skfocal[{extra},dask]"') from error
+    is_public_in(room, found)
+    return found

@@ -7,7 +7,7 @@ except ImportError as error:
 
 from typing import TYPE_CHECKING, Any
 
-from skfocal._common.public import is_public_in
+from skfocal._common.public import dask_class, is_public_in
 from skfocal.lightgbm._classifier import FocalLGBMClassifier
 from skfocal.lightgbm._objective import FocalMetric, FocalObjective
 
@@ -20,11 +20,4 @@ is_public_in(__name__, FocalLGBMClassifier, FocalMetric, FocalObjective)
 
 
 def __getattr__(name: str) -> Any:
-    if name != "FocalDaskLGBMClassifier":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from skfocal.lightgbm._dask import FocalDaskLGBMClassifier
-    except ImportError as error:
-        raise ImportError(f'{name} needs Dask: python -m pip install "skfocal[lightgbm,dask]"') from error
-    is_public_in(__name__, FocalDaskLGBMClassifier)
-    return FocalDaskLGBMClassifier
+    return dask_class(__name__, name, "FocalDaskLGBMClassifier")

@@ -21,17 +21,16 @@ from skfocal._common.partitions import (
     Summary,
     check_collections,
     index_collection,
-    index_part,
     kind_of,
     parts_of,
-    summarize,
     take_partitions,
     weights_of_part,
 )
 from skfocal._common.rows import Rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._kernels.blocks import Array
-from skfocal.lightgbm._bins import MANY_ROWS, _categorical, _columns, _max_bin, _sample, _written, class_bounds
+from skfocal.lightgbm._bins import MANY_ROWS, _written
+from skfocal.lightgbm._bins_of_parts import bounds_of_parts, look
 from skfocal.lightgbm._classifier import FocalLGBMClassifier
 from skfocal.lightgbm._evaluation import eval_pairs
 from skfocal.lightgbm._model_file import with_state_of
@@ -216,7 +215,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
             )
             plan = Plan(loss, model.class_weights_, rows.outer_weights, rows.totals, None)
             if self.balanced_bins:
-                plan = replace(plan, bounds=_bounds(summaries, rows.classes, params))
+                plan = replace(plan, bounds=bounds_of_parts(summaries, rows.classes, params))
             params.pop("client")
             # ``_train`` is what DaskLGBMClassifier.fit calls, with LightGBM's own class for the workers. There is no
             # public way to name another; tests/lightgbm/test_dask.py says so if it goes.
@@ -349,59 +348,12 @@ def _summaries(
     arguments: dict[str, Any],
     with_sample: bool,
 ) -> list[Summary]:
-    look, n_parts = dask.delayed(_look, pure=False), X.npartitions
+    look_at, n_parts = dask.delayed(look, pure=False), X.npartitions
     skip = (arguments.get("categorical_feature", "auto"), arguments.get("feature_name", "auto"))
     most = max(FEWEST_ROWS, -(-MANY_ROWS // n_parts))
     tasks = [
-        look(*part, params if with_sample else None, *skip, most)
+        look_at(*part, params if with_sample else None, *skip, most)
         for part in zip(*(parts_of(collection, n_parts) for collection in (X, y, sample_weight)), strict=True)
     ]
     summaries: list[Summary] = client.gather(client.compute(tasks))
     return summaries
-
-
-def _look(
-    X: Any, y: Any, sample_weight: Any, params: Any, categorical_feature: Any, feature_name: Any, most: int
-) -> Summary:
-    """One partition, on a worker: its labels and, for the bins, at most so many rows of each class."""
-    summary = summarize(y, sample_weight, X.shape[0])
-    if params is None or summary.n_rows == 0 or hasattr(X, "tocsr") or params.get("forcedbins_filename"):
-        return summary
-    weight = weights_of_part(sample_weight, summary.n_rows)
-    weight = np.ones(summary.n_rows) if weight is None else weight
-    indices = np.asarray(index_part(y, summary.labels))
-    random = np.random.default_rng(0)
-    rows, weights = [], []
-    for k in range(summary.labels.shape[0]):
-        of_class = np.flatnonzero((indices == k) & (weight > 0))
-        kept = of_class
-        if of_class.shape[0] > most:
-            kept = random.choice(of_class, most, replace=False)
-        rows.append(kept)
-        weights.append(weight[kept] * (weight[of_class].sum() / max(weight[kept].sum(), 1e-300)))
-    at = np.concatenate(rows)
-    skip = _categorical(X, params, categorical_feature, feature_name)
-    columns = {j: column for j, column in _columns(X, at) if j not in skip}
-    return replace(summary, sample=(indices[at], np.concatenate(weights), columns))
-
-
-def _bounds(summaries: list[Summary], classes: Array, params: dict[str, Any]) -> list[tuple[int, list[float]]] | None:
-    """Bounds of the bins by the samples of all partitions, as of `skfocal.lightgbm._bins.bins_file`."""
-    sampled = [summary for summary in summaries if summary.sample is not None]
-    max_bin = _max_bin(params)
-    if not sampled or max_bin is None:
-        return None
-    by_column, of_others = max_bin
-    of_class = np.concatenate([index_part(s.labels, classes)[s.sample[0]] for s in sampled])
-    weight = np.concatenate([s.sample[1] for s in sampled])
-    # From here as on one machine; of one partition it is the same rows.
-    by_class = np.argsort(of_class, kind="stable")
-    rows, row_weight = _sample(of_class[by_class], weight[by_class], max([*by_column, of_others]) // 2)
-    at = by_class[rows]
-    bounds = []
-    for j in sorted(set.intersection(*(set(s.sample[2]) for s in sampled))):
-        n_bounds = max(1, (by_column[j] if j < len(by_column) else of_others) // 2)
-        column = np.concatenate([s.sample[2][j] for s in sampled])[at]
-        if len(found := class_bounds(column, of_class[at], row_weight, n_bounds)):
-            bounds.append((j, found.tolist()))
-    return bounds

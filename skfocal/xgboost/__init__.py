@@ -7,7 +7,7 @@ except ImportError as error:
 
 from typing import TYPE_CHECKING, Any
 
-from skfocal._common.public import is_public_in
+from skfocal._common.public import dask_class, is_public_in
 from skfocal.xgboost._classifier import FocalXGBClassifier
 from skfocal.xgboost._objective import FocalMetric, FocalObjective
 
@@ -20,11 +20,4 @@ is_public_in(__name__, FocalMetric, FocalObjective, FocalXGBClassifier)
 
 
 def __getattr__(name: str) -> Any:
-    if name != "FocalDaskXGBClassifier":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from skfocal.xgboost._dask import FocalDaskXGBClassifier
-    except ImportError as error:
-        raise ImportError(f'{name} needs Dask: python -m pip install "skfocal[xgboost,dask]"') from error
-    is_public_in(__name__, FocalDaskXGBClassifier)
-    return FocalDaskXGBClassifier
+    return dask_class(__name__, name, "FocalDaskXGBClassifier")
