@@ -25,6 +25,17 @@ def problem(request):
     return X, y, np.random.default_rng(0).uniform(0.2, 2.0, size=len(y))
 
 
+@pytest.fixture(scope="module")
+def client():
+    """Of a Dask cluster of two processes on this machine."""
+    distributed = pytest.importorskip("distributed", exc_type=ImportError)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
 def why_no_compiled_kernels():
     """What the world outside lacks for the kernels in C, or "": then they have to be there, and are tested."""
     if os.environ.get("SKFOCAL_COMPILED") == "0":

@@ -196,6 +196,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         """
         self._check_focal_parameters()
         params = self.get_params()
+        params.pop("client")  # workers are told the parameters, and a client cannot be sent
         check_parameters(params)
         _check_arguments(params, kwargs)
         pairs = eval_pairs(eval_set, eval_X, eval_y)
@@ -216,7 +217,6 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
             plan = Plan(loss, model.class_weights_, rows.outer_weights, rows.totals, None)
             if self.balanced_bins:
                 plan = replace(plan, bounds=bounds_of_parts(summaries, rows.classes, params))
-            params.pop("client")
             # ``_train`` is what DaskLGBMClassifier.fit calls, with LightGBM's own class for the workers. There is no
             # public way to name another; tests/lightgbm/test_dask.py says so if it goes.
             trained = lgb_dask._train(

@@ -10,7 +10,6 @@ from sklearn.datasets import make_classification
 lgb = pytest.importorskip("lightgbm", exc_type=ImportError)
 da = pytest.importorskip("dask.array", exc_type=ImportError)
 dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
-distributed = pytest.importorskip("distributed", exc_type=ImportError)
 pd = pytest.importorskip("pandas")
 
 from lightgbm import dask as lgb_dask  # noqa: E402
@@ -22,15 +21,6 @@ from skfocal.lightgbm import FocalDaskLGBMClassifier, FocalLGBMClassifier  # noq
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 QUIET = {"verbosity": -1, "n_estimators": 8}
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
 
 
 def problem(n_classes):

@@ -12,7 +12,6 @@ from sklearn.metrics import log_loss
 xgb = pytest.importorskip("xgboost", exc_type=ImportError)
 da = pytest.importorskip("dask.array", exc_type=ImportError)
 dd = pytest.importorskip("dask.dataframe", exc_type=ImportError)
-distributed = pytest.importorskip("distributed", exc_type=ImportError)
 pd = pytest.importorskip("pandas")
 
 from xgboost import dask as xgb_dask  # noqa: E402
@@ -23,15 +22,6 @@ from skfocal.xgboost import FocalDaskXGBClassifier, FocalXGBClassifier  # noqa: 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 QUIET = {"n_estimators": 8}
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
 
 
 def problem(n_classes):
