@@ -24,8 +24,9 @@ from skfocal.keras._tensors import (
     with_mask,
 )
 
-_FROM_LOGITS = """    ``from_logits=True`` is the default. The Keras losses that this class replaces have the default ``False``. If the
-    last layer of the network has an activation, use ``from_logits=False``."""
+_FROM_LOGITS = """    ``from_logits=True`` is the default. The Keras losses that this class
+    replaces have the default ``False``. If the last layer of the network has an activation, use
+    ``from_logits=False``."""
 
 _PARAMETERS = """
     from_logits : bool, default=True
