@@ -82,7 +82,7 @@ def focal_loss(
 
 
 class NegFocalLossScorer:
-    """Scorer for scikit-learn: the negative `focal_loss` of an estimator's ``decision_function``.
+    """Scorer for scikit-learn: the negative ``focal_loss`` of an estimator's ``decision_function``.
 
     Parameters
     ----------
