@@ -1,9 +1,9 @@
-"""Speed of the PyTorch losses against PyTorch's own, as ratios: forward and backward, in turn, medians.
+"""Speed of the PyTorch losses compared with PyTorch's own losses, as ratios of medians. Forward and backward alternate.
 
     python benchmarks/neural_speed.py [--repeats N] [--threads N ...]
 
-A ratio is that of the fastest of three medians: other work on the machine only ever adds time. The bound is for
-gamma 2 and 0 without alpha; other lines are printed to be known.
+A ratio uses the fastest of three medians, because other work on the machine can only increase the time. The bound
+applies to gamma 2 and 0 without alpha. The other lines are printed for information.
 """
 
 import argparse
@@ -19,7 +19,9 @@ BOUND = 1.5
 
 
 def medians(ours, reference, repeats):
-    """Milliseconds of forward and backward of each: lowest of three medians, the two run in turn."""
+    """Milliseconds of a forward and backward pass of each loss: the lowest of three medians. The two losses run
+    alternately.
+    """
     best = [float("inf"), float("inf")]
     for _ in range(3):
         times = ([], [])
@@ -43,7 +45,7 @@ def step(loss, logits, target):
 
 
 def cases(dtype):
-    """Name, our loss, PyTorch's, logits, target and whether the bound is meant."""
+    """Name, skfocal's loss, PyTorch's loss, logits, target, and whether the bound applies."""
     logits = torch.randn(1_000_000, dtype=dtype, requires_grad=True)
     target = (torch.rand(1_000_000) < 0.1).to(dtype)
     reference = binary_cross_entropy_with_logits

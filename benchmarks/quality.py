@@ -1,11 +1,13 @@
-"""What focal loss does on real, imbalanced tables, beside the same libraries with log loss and their usual cures.
+"""Quality of focal loss on real, imbalanced tables, compared with the same libraries with log loss and their usual
+cures.
 
     python benchmarks/quality.py [--data DIR]... [--models TEXT ...] [--out FILE]
 
-Every ``.npz`` of the folders (``X``, with NaN for missing, and ``y`` from 0; without folders the two sets of
-``examples/data``) x every model x every fold of a repeated stratified 5-fold goes into one tidy CSV, a line each. Rows
-that are the same lie on one side of a split. What is in the file already is not run again: an interrupted run goes on
-where it stopped. Then the summary, in Markdown, and the pictures are written beside the CSV.
+The script runs every model on every fold of a repeated stratified 5-fold split of every data set, and writes one line
+each to a tidy CSV file. A data set is an ``.npz`` file of the folders, with ``X``, in which NaN is a missing value, and
+``y``, which starts at 0. Without folders, the two data sets of ``examples/data`` are used. Identical rows are on the
+same side of a split. Lines that are already in the file are not run again, so that an interrupted run can be continued.
+Finally the script writes a summary in Markdown and the pictures next to the CSV file.
 """
 
 import argparse
@@ -22,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def read(path):
-    """The lines of a result file, as dictionaries of strings."""
+    """Lines of a result file, as dictionaries of strings."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -33,14 +35,14 @@ def read(path):
 
 
 def named(texts):
-    """The models whose names these are, or contain."""
+    """Models whose names contain one of these texts."""
     known = list(quality_models.MODELS)
     exact = set(texts) & set(known)
     return [name for name in known if name in exact or any(t in name for t in texts if t not in exact)]
 
 
 def tasks_of(options, paths, models):
-    """What there is to run, what decides most first: a run that is stopped has told most."""
+    """Tasks to run, the most important first, so that an interrupted run has the most important results."""
     limits = options.max_rows, options.max_cells
     done = {tuple(line[name] for name in KEY) for line in read(options.out)}
     tasks = [
@@ -59,7 +61,7 @@ def tasks_of(options, paths, models):
 
 
 def main(arguments=None):
-    """Run what is missing, then report."""
+    """Run the missing tasks, then write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", type=Path, help="a folder of .npz files; may be given repeatedly")
     parser.add_argument("--sets", nargs="+", default=[""], help="only data sets whose names contain one of these")

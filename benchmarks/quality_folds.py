@@ -1,4 +1,4 @@
-"""What ``quality.py`` does with one fold: read, split, train, measure. A module, so that processes can import it."""
+"""One fold of ``quality.py``: read, split, train, measure. It is a module so that processes can import it."""
 
 import warnings
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Task:
-    """One model on one fold of one data set; ``limits`` are the most rows and cells of it."""
+    """One model on one fold of one data set. ``limits`` are the maximum numbers of rows and cells of the data set."""
 
     path: Path
     model: str
@@ -32,20 +32,21 @@ class Task:
 
     @property
     def data_set(self):
-        """The name in the result."""
+        """Name of the data set in the result."""
         return self.path.name.split(".")[0]
 
     @property
     def key(self):
-        """What names its line, as strings."""
+        """Key of its line in the result, as strings."""
         return tuple(str(getattr(self, name)) for name in KEY)
 
 
 @lru_cache(maxsize=256)
 def load(path, max_rows, max_cells):
-    """X, y and the group of equal rows, subsampled by class to ``min(max_rows, max_cells / columns)`` rows.
+    """X, y and the group of each row (identical rows form a group), subsampled by class.
 
-    Classes of fewer distinct rows than there are folds are left out: they could not be in each.
+    There are at most ``min(max_rows, max_cells / columns)`` rows. Classes with fewer distinct rows than folds are
+    removed, because they could not occur in each fold.
     """
     if path.suffix == ".npz":
         data = np.load(path)
@@ -73,7 +74,7 @@ def splits(path, repeat, limits):
 
 
 def flipped(y, share, seed):
-    """The labels, that share of them replaced by another class, each as likely."""
+    """Labels, of which a share is replaced by another class, with equal probabilities."""
     random, n_classes = np.random.default_rng(seed), y.max() + 1
     rows = random.choice(len(y), round(share * len(y)), replace=False)
     y = y.copy()
@@ -90,20 +91,22 @@ def calibration_error(y, proba, n_bins=15):
 
 
 def macro_average_precision(y, proba):
-    """Of the second of two classes; else the mean over the classes that occur, each against the rest."""
+    """Average precision of the second of two classes. With more classes, the mean over the classes that occur, each
+    against the rest.
+    """
     if proba.shape[1] == 2:
         return average_precision_score(y, proba[:, 1])
     return np.mean([average_precision_score(y == k, proba[:, k]) for k in np.unique(y)])
 
 
 def run(task):
-    """One line of the result: one model, trained on one fold."""
+    """One line of the result, for one model that is trained on one fold."""
     warnings.simplefilter("ignore")
     X, y, _ = load(task.path, *task.limits)
     train, test = splits(task.path, task.repeat, task.limits)[task.fold]
     n_classes, of_class = y.max() + 1, np.bincount(y)
     model = quality_models.MODELS[task.model]
-    # Equal rows of a rare class may all lie in the test part; XGBoost wants labels without gaps.
+    # All rows of a rare class can be in the test part if they are identical. XGBoost needs labels without gaps.
     known, y_train = np.unique(y[train], return_inverse=True)
     if task.noise:
         y_train = flipped(y_train, task.noise, (task.repeat, task.fold))

@@ -1,7 +1,9 @@
-"""The arms of ``quality.py``: each library as it comes, with its usual cures, and ours, part by part.
+"""The arms of ``quality.py``: each library with its default parameters, with its usual cures, and skfocal, part by
+part.
 
-Ours name each parameter that they rest on, so that a result stays what it is when a default changes. Every gain has an
-owner: ``... only bins`` adds one part to the library's own best arm, ``... without bins`` takes it from ours.
+The arms of skfocal set each parameter that they depend on, so that a result remains valid when a default changes. Every
+gain can be attributed to a part: ``... only bins`` adds one part to the best arm of the library, and ``... without
+bins`` removes it from the arm of skfocal.
 """
 
 from dataclasses import dataclass
@@ -27,8 +29,9 @@ SEED = 0
 class Model:
     """A way to fit one estimator.
 
-    ``kind``: "stock" is what a user of the library may run, "ours" all of ours, "part" an ablation, "other" the rest.
-    ``tier``: what is decided by it, 1 first. ``make`` takes the number of classes and that of trees.
+    ``kind`` is "stock" for an arm that a user of the library can run, "ours" for skfocal with all parts, "part" for an
+    ablation, and "other" for the rest. ``tier`` is the priority, 1 is the highest. ``make`` takes the number of classes
+    and the number of trees.
     """
 
     family: str
@@ -46,7 +49,7 @@ class Model:
             return estimator.fit(X, y, sample_weight=compute_sample_weight("balanced", y))
         if self.early_stopping is None:
             return estimator.fit(X, y)
-        # Classes of one row in the training part would be unknown to it: they stay out of the validation part.
+        # Classes with one row are kept out of the validation part, because otherwise the model would not know them.
         frequent = np.flatnonzero(np.bincount(y)[y] >= 3)
         _, held_out = train_test_split(frequent, test_size=0.2, stratify=y[frequent], random_state=SEED)
         rest = np.setdiff1d(np.arange(len(y)), held_out)
@@ -59,7 +62,7 @@ class _LossWithoutScale(FocalLoss):
 
 
 def without_scale(classifier):
-    """The classifier, trained with the loss as it is: there is no public switch for the factor."""
+    """The classifier without the scale of the loss, for which there is no public parameter."""
 
     class WithoutScale(classifier):
         def _build_loss(self, *args):
@@ -90,19 +93,19 @@ def by_rarest_class(*args, **parameters):
 
 
 def early_stopped(make):
-    """The same with a thousand trees at most; how many, a validation part tells."""
+    """The same model with at most a thousand trees. The number is chosen on a validation part."""
     return lambda n_classes, trees, **parameters: make(n_classes, 1000, **parameters)
 
 
 def at_tuned_threshold(make):
-    """The same, deciding at the threshold with the best macro F1 on three inner folds."""
+    """The same model with the decision threshold that has the best macro F1 on three inner folds."""
     return lambda n_classes, trees: TunedThresholdClassifierCV(
         make(n_classes, trees), scoring="f1_macro", cv=3, random_state=SEED
     )  # fmt: skip
 
 
 def lightgbm_models():
-    """LightGBM as it comes, with its cures, and ours."""
+    """LightGBM with its default parameters, with its cures, and skfocal."""
     try:
         import lightgbm as lgb
 
@@ -140,7 +143,7 @@ def lightgbm_models():
     add("reg_lambda=1 boost_from_average=False", "stock", 2, partial(regularised, boost_from_average=False))
     for gamma in GAMMAS:
         add(f"ours gamma {gamma:g}", "ours", 1, partial(ours, gamma=gamma))
-    # Candidates for the defaults, and what each part brings last.
+    # Candidates for the defaults, and each part removed from skfocal.
     for gamma in (0.0, 0.5, 1.0):
         of_gamma, name = partial(ours, gamma=gamma), f"ours gamma {gamma:g}"
         add(f"{name} min_child_weight=1", "part", 1, partial(of_gamma, min_child_weight=1.0))
@@ -170,7 +173,7 @@ def lightgbm_models():
     add("only gamma 1 and start", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled))
     add("only gamma 1 and bound", "part", 2, partial(nothing, gamma=1.0, classifier=unscaled, max_step=4.0,
                                                      boost_from_average=False))  # fmt: skip
-    # What is asked about besides.
+    # Other questions.
     for gamma in (0.0, 0.5):
         add(f"ours gamma {gamma:g} alpha balanced", "other", 3, partial(ours, gamma=gamma, focal_alpha="balanced"))
         add(f"ours gamma {gamma:g} early stopping", "other", 3, early_stopped(partial(ours, gamma=gamma)),
@@ -182,7 +185,7 @@ def lightgbm_models():
 
 
 def xgboost_models():
-    """XGBoost as it comes, with its cures, and ours."""
+    """XGBoost with its default parameters, with its cures, and skfocal."""
     try:
         from xgboost import XGBClassifier
 
@@ -230,7 +233,7 @@ def xgboost_models():
         for step in (1.0, 2.0, 10.0):
             add(f"ours gamma {gamma:g} max_step={step:g}", "part", 1, partial(ours, gamma=gamma, max_step=step))
         add(f"ours gamma {gamma:g} max_delta_step=1", "part", 1, partial(ours, gamma=gamma, max_delta_step=1.0))
-    # The rule of the class touches gamma above 0 only: this tells what of a gain is its.
+    # The rule for min_child_weight applies only to gamma above 0. This arm shows its part of the gain.
     add("ours gamma 0 min_child_weight=0.4", "part", 1, partial(ours, gamma=0.0, min_child_weight=0.4))
     nothing = partial(ours, max_step=None, balanced_bins=False, min_child_weight=1.0)
     unscaled = without_scale(FocalXGBClassifier)
@@ -252,10 +255,10 @@ def xgboost_models():
 
 
 def hist_gradient_boosting_models():
-    """scikit-learn's own booster as it comes, with its cure, and ours where it is there."""
+    """scikit-learn's own booster with its default parameters, with its cure, and skfocal if it is available."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # The focal class stops early only if asked, as the parent is told here.
+    # The focal class stops early only on request. Here the parent does the same.
     common = {"random_state": SEED, "early_stopping": False}
 
     def parent(n_classes, trees, **parameters):
@@ -286,7 +289,7 @@ def hist_gradient_boosting_models():
 
 
 def linear_models():
-    """Logistic regression as it comes, balanced, and ours, on standardised columns."""
+    """Logistic regression with default parameters, with balanced weights, and skfocal, on standardized columns."""
 
     def pipeline(estimator):
         return make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), estimator)
@@ -307,7 +310,7 @@ def linear_models():
 
 
 def catboost_models():
-    """CatBoost's log loss as an outsider, and its own focal loss, which is for two classes."""
+    """CatBoost with log loss for comparison, and with its own focal loss, which supports two classes."""
     try:
         from catboost import CatBoostClassifier
     except ImportError:
@@ -318,7 +321,7 @@ def catboost_models():
         return CatBoostClassifier(iterations=2 * trees, **common, **parameters)
 
     def focal(n_classes, trees, gamma):
-        # CatBoost chooses its learning rate by the data for log loss, and takes 0.03 for Focal.
+        # CatBoost chooses its learning rate from the data for log loss, and uses 0.03 for Focal.
         loss = f"Focal:focal_alpha=0.5;focal_gamma={gamma:g}"
         return log_loss(n_classes, trees, loss_function=loss, learning_rate=0.1)
 
@@ -338,7 +341,7 @@ MODELS = {
 
 
 def proba_with(fitted, X, calibration):
-    """Probabilities of a focal model by another ``calibration``; None for other models."""
+    """Probabilities of a focal model with another ``calibration``, or None for other models."""
     last = getattr(fitted, "estimator_", fitted)
     last = last[-1] if hasattr(last, "steps") else last
     if not hasattr(last, "calibration"):

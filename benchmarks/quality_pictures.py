@@ -1,4 +1,4 @@
-"""The picture of ``quality.py``: what ours gains and loses, data set by data set, with the spread over the folds."""
+"""The picture of ``quality.py``: gains and losses of skfocal on each data set, with the spread over the folds."""
 
 import matplotlib
 
@@ -12,7 +12,7 @@ BETTER, WORSE, EQUAL = "#08519c", "#d94801", "0.5"
 
 
 def per_set(lines, path):
-    """Ours against the library's best own arm: differences of average precision, ratios of log loss."""
+    """Skfocal compared with the best arm of the library: differences of average precision, ratios of log loss."""
     lines = plain(lines)
     families = [f for f in LIBRARIES[:2] if (of(lines, f).arm == OURS).any() and (of(lines, f).kind == "stock").any()]
     tables = {f: paired(of(lines, f), OURS, opponent(of(lines, f))) for f in families}
@@ -56,7 +56,7 @@ def per_set(lines, path):
 
 
 def _points(axis, values, error, gain, neutral):
-    """A point per data set with its error, colored by who is ahead."""
+    """A point with its error for each data set. The color shows which model is better."""
     y = np.arange(len(values))
     axis.axvline(neutral, color="0.6", linewidth=1)
     error = np.nan_to_num(np.asarray(error, dtype=float))

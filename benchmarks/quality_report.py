@@ -1,8 +1,9 @@
-"""What the results of ``quality.py`` say, in Markdown. Data sets are the sample: folds are averaged first.
+"""Report of the results of ``quality.py``, in Markdown. The data sets are the sample; folds are averaged first.
 
     python benchmarks/quality_report.py RESULT.csv [--into PAGE.md]
 
-prints the blocks of the report; with ``--into`` it puts them where the page has ``<!-- NAME -->`` ... ``<!-- end -->``.
+prints the blocks of the report. With ``--into`` it inserts them into a page between ``<!-- NAME -->`` and ``<!-- end
+-->``.
 """
 
 import argparse
@@ -35,7 +36,8 @@ from quality_statistics import (
 
 BIN_SETS = ("adb_http", "adb_smtp")
 COLLAPSED = 0.7
-"""A model has collapsed where its average precision is below this part of the best arm of its library."""
+"""A model has collapsed if its average precision, divided by that of the best arm of its library, is below this
+number."""
 
 PARTS = {
     "balanced bins": ("only bins", "without bins"),
@@ -49,7 +51,9 @@ PARTS = {
 
 
 def headline(lines):
-    """One table: each library as it comes, its best own arm, ours with log loss and with the default."""
+    """One table: each library with default parameters, its best arm, and skfocal with log loss and with the default
+    gamma.
+    """
     rows = []
     for family in LIBRARIES:
         part = of(plain(lines), family)
@@ -68,7 +72,7 @@ def headline(lines):
 
 
 def arms(lines):
-    """All arms that a user of a library may run, and ours at each gamma."""
+    """All arms that a user of a library can run, and skfocal at each gamma."""
     text = []
     for family in LIBRARIES:
         part = of(plain(lines), family)
@@ -82,7 +86,9 @@ def arms(lines):
 
 
 def answer(lines):
-    """The default against the best stock arm, with and without the two sets that bins were made for."""
+    """The default compared with the best stock arm, with and without the two data sets for which the bins were
+    designed.
+    """
     rows = []
     for family in LIBRARIES:
         part = of(plain(lines), family)
@@ -114,13 +120,13 @@ def answer(lines):
 
 
 def collapse(lines):
-    """Arms below a part of the best, library by library."""
+    """Collapsed arms of each library."""
     families = [f for f in LIBRARIES if (of(plain(lines), f).kind == "ours").any()]
     return "\n".join("- " + collapses(of(plain(lines), family), family) for family in families)
 
 
 def worse(lines):
-    """What ours loses to the best stock arm, set by set."""
+    """Losses of skfocal against the best stock arm, on each data set."""
     text = []
     for family in LIBRARIES:
         part = of(plain(lines), family)
@@ -142,7 +148,7 @@ def worse(lines):
 
 
 def collapses(lines, family):
-    """Which arms fall below a part of the best, and where."""
+    """Collapsed arms, and the data sets on which they collapse."""
     table = lines[lines.kind.isin(["stock", "ours"])].pivot_table(
         index="data_set", columns="arm", values="average_precision"
     )  # fmt: skip
@@ -157,7 +163,7 @@ def collapses(lines, family):
 
 
 def ablation(lines):
-    """What each part brings alone, added to the best stock arm, and last, taken from ours."""
+    """Gain of each part alone, added to the best stock arm, and of each part removed from skfocal."""
     text = []
     for family, stock, alone, last in (
         ("LightGBM", "reg_lambda=1", "reg_lambda=1", OURS), ("XGBoost", "as it comes", "as it comes", OURS)
@@ -165,7 +171,7 @@ def ablation(lines):
         part = of(plain(lines), family)
         rows = []
         for name, (only, without) in PARTS.items():
-            # What is taken away is the opponent: a positive difference is what the part brings.
+            # The arm without the part is the opponent, so that a positive difference is the gain of the part.
             first = paired(part, only, alone) if only else pd.DataFrame()
             if name == "reg_lambda=1" and family == "LightGBM":
                 first = paired(part, "reg_lambda=1", "as it comes")
@@ -190,7 +196,7 @@ def _gains(table):
 
 
 def gamma(lines):
-    """Where gamma helps: by imbalance and by size."""
+    """Effect of gamma by imbalance and by size."""
     table = gamma_by(plain(lines), {
         "all": lambda t: t.classes > 0,
         "two classes": lambda t: t.classes == 2,
@@ -201,7 +207,7 @@ def gamma(lines):
         "below 5,000 rows": lambda t: t.rows < 5000,
         "5,000 rows and more": lambda t: t.rows >= 5000,
     })  # fmt: skip
-    # The class's rule for the least leaf is for gamma above 0: what of the difference is the rule's.
+    # The rule for min_child_weight applies to gamma above 0. This line shows its part of the difference.
     by_rule = paired(of(plain(lines), "XGBoost"), OURS, "ours gamma 0 min_child_weight=0.4")
     if by_rule.empty:
         return table
@@ -212,17 +218,17 @@ def gamma(lines):
 
 
 def noise(lines):
-    """With training labels flipped."""
+    """Effect of flipped training labels."""
     return conditions(lines, "noise", lambda v: f"{v:.0%} flipped", ("trees", TREES))
 
 
 def trees(lines):
-    """With fewer trees and more."""
+    """Effect of the number of trees."""
     return conditions(lines, "trees", lambda v: f"{v} trees", ("noise", 0))
 
 
 def sets(lines):
-    """Set by set, ours against the best stock arm."""
+    """Skfocal compared with the best stock arm, on each data set."""
     lines, text = plain(lines), []
     families = [f for f in LIBRARIES if (of(lines, f).arm == OURS).any()]
     info = lines.groupby("data_set")[["rows", "classes", "minority", "rarest"]].first().sort_values("minority")
@@ -243,7 +249,7 @@ def sets(lines):
 
 
 def choices(lines):
-    """The candidates for the defaults, against the best stock arm."""
+    """Candidates for the defaults, compared with the best stock arm."""
     text = []
     for family in LIBRARIES[:2]:
         part = of(plain(lines), family)
@@ -292,7 +298,9 @@ def others(lines):
 
 
 def bare_ranking(part, family):
-    """Whether the rows of one class of several are ranked better by the bare softmax than by ``predict_proba``."""
+    """Whether the softmax of the scores ranks the rows of a class better than ``predict_proba``, for several
+    classes.
+    """
     text = []
     for gamma in GAMMAS[1:]:
         table = part[(part.arm == f"ours gamma {gamma}") & (part.classes > 2)]
@@ -308,7 +316,7 @@ def bare_ranking(part, family):
 
 
 def undone(part, family, gamma):
-    """What ``calibration`` makes of the log loss: gamma undone or the bare sigmoid, class weights undone or left in."""
+    """Effect of ``calibration`` on the log loss: with and without the corrections for gamma and for class weights."""
     folds = ["data_set", "repeat", "fold"]
     ours, balanced = (
         part[part.arm == arm].set_index(folds)[["log_loss", "log_loss_bare", "log_loss_full"]]
@@ -329,7 +337,7 @@ def undone(part, family, gamma):
 
 
 def run(lines):
-    """What was run."""
+    """Summary of the runs."""
     first = lines.groupby("data_set")[["rows", "classes"]].first()
     two, text = (first.classes == 2).sum(), []
     for family, part in plain(lines).groupby("family", sort=False):
@@ -353,7 +361,7 @@ def report(path, prefix=""):
 
 
 def write(path):
-    """Write the report and the picture beside the CSV; return the report."""
+    """Write the report and the picture next to the CSV file, and return the report."""
     import quality_pictures
 
     blocks = report(path)
@@ -365,7 +373,7 @@ def write(path):
 
 
 def insert(page, blocks):
-    """The page with the blocks where it names them."""
+    """The page with the blocks inserted."""
 
     def filled(match):
         if match[1] not in blocks:
@@ -376,7 +384,7 @@ def insert(page, blocks):
 
 
 def main():
-    """Print the report, or put it into a page."""
+    """Print the report, or insert it into a page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("result", type=Path)
     parser.add_argument("--other", type=Path, help="results on data on which nothing was chosen: blocks other_...")

@@ -1,4 +1,4 @@
-"""The comparisons behind the report of ``quality.py``: paired over folds, data sets as the sample."""
+"""Comparisons for the report of ``quality.py``. They are paired over folds, and the data sets are the sample."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ TREES = 100
 MEASURES = "average_precision", "log_loss", "f1"
 GAMMAS = ("0", "0.5", "1", "2")
 OURS = "ours gamma 0.5"
-"""The arm with the defaults."""
+"""Name of the arm with the default parameters."""
 CLASSES = {
     "LightGBM": "FocalLGBMClassifier",
     "XGBoost": "FocalXGBClassifier",
@@ -18,14 +18,14 @@ LIBRARIES = tuple(CLASSES)
 
 
 def read(path):
-    """The results with the name of each model cut to what it is within its library."""
+    """The results. The names of the models do not include the library."""
     lines = pd.read_csv(path)
     lines["arm"] = [model.removeprefix(f"{family} ") for model, family in zip(lines.model, lines.family, strict=True)]
     return lines
 
 
 def plain(lines):
-    """Those without label noise, with the usual number of trees."""
+    """Lines without label noise and with the default number of trees."""
     return lines[(lines.trees == TREES) & (lines.noise == 0)]
 
 
@@ -48,31 +48,31 @@ def paired(lines, arm, opponent):
 
 
 def difference(values):
-    """A mean with its standard error over the data sets, and on how many it is above and below 0."""
+    """Mean, standard error over the data sets, and the numbers of data sets above and below 0."""
     error = f" ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}" if len(values) > 1 else ""
     return f"{values.mean():+.3f}{error} ({(values > 1e-9).sum()}/{(values < -1e-9).sum()})"
 
 
 def geometric(ratios):
-    """Geometric mean with the worst data set's."""
+    """Geometric mean, and the ratio of the worst data set."""
     worst = ratios.max()
     return f"{np.exp(np.log(ratios).mean()):.3f} ({f'{worst:.2f}' if worst < 100 else f'{worst:.0f}'})"
 
 
 def p_value(values):
-    """Wilcoxon's signed-rank test of no difference, two-sided, by its exact distribution; zeros are left out."""
+    """p-value of Wilcoxon's two-sided signed-rank test with its exact distribution. Zeros are removed."""
     differences = np.asarray(values)[np.asarray(values) != 0]
     return stats.wilcoxon(differences, method="exact").pvalue if len(values) > 5 and len(differences) else np.nan
 
 
 def markdown(header, rows):
-    """A table."""
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def parts_of(table):
-    """Data sets of two classes and of several."""
+    """Data sets with two classes, and data sets with several classes."""
     return [table[table.classes == 2], table[table.classes > 2]] if len(table) else [table, table]
 
 
@@ -83,19 +83,19 @@ OPPONENTS = {
     "Logistic": "as it comes",
     "CatBoost": "as it comes",
 }
-"""What `best_stock` says on the tables of docs/evidence.md; the same arm is the opponent on every other table."""
+"""Results of `best_stock` for the tables of docs/evidence.md. The same arms are the opponents in all other tables."""
 
 
 def opponent(lines):
-    """The arm that a library's arms are compared with."""
+    """The arm with which the arms of a library are compared."""
     arm = OPPONENTS.get(lines.family.iloc[0])
     return arm if (lines.arm == arm).any() else best_stock(lines)
 
 
 def best_stock(lines):
-    """The library as it comes, or the one parameter of its own that gives it the least log loss on common folds.
+    """The library with default parameters, or with the one parameter that gives the lowest log loss on common folds.
 
-    Class weights are left out: they are for decisions, their probabilities are those of another population.
+    Class weights are excluded, because they are for decisions, and their probabilities belong to another population.
     """
     one_parameter = (lines.arm == "as it comes") | ~lines.arm.str.contains(" ")
     candidates = lines[(lines.kind == "stock") & one_parameter & ~lines.arm.str.contains("balanced")]
@@ -104,9 +104,9 @@ def best_stock(lines):
 
 
 def against(lines, arms, opponent):
-    """A table of arms against one: average precision and log loss, two classes and several.
+    """A table that compares arms with an opponent: average precision and log loss, for two and for several classes.
 
-    Arms that were not trained on all of the data sets that the opponent was are left out.
+    Arms that were not trained on all data sets of the opponent are not included.
     """
     rows, sets = [], lines[lines.arm == opponent].groupby("data_set")["classes"].first()
     wanted = (sets == 2).sum(), (sets > 2).sum()
@@ -130,12 +130,12 @@ def against(lines, arms, opponent):
 
 
 def of(lines, family):
-    """A library's lines."""
+    """Lines of a library."""
     return lines[lines.family == family]
 
 
 def arms_of(lines, kind):
-    """The library's arms of a kind, in the order in which they were run."""
+    """Arms of a library that have a kind, in the order in which they were run."""
     return [(f"{arm}", arm) for arm in lines[lines.kind == kind].arm.unique()]
 
 
@@ -143,7 +143,7 @@ OVER_ZERO = ["gamma 0.5: AP", "log loss", "gamma 1: AP", "log loss", "gamma 2: A
 
 
 def over_zero(part, chosen=None):
-    """Gamma against gamma 0, all else ours, on some of the data sets."""
+    """Skfocal at each gamma compared with gamma 0, on some of the data sets."""
     cells = []
     for gamma in GAMMAS[1:]:
         table = paired(part, f"ours gamma {gamma}", "ours gamma 0")
@@ -153,7 +153,7 @@ def over_zero(part, chosen=None):
 
 
 def gamma_by(lines, groups):
-    """Gamma against gamma 0, group by group of data sets."""
+    """Each gamma compared with gamma 0, for each group of data sets."""
     rows = []
     for family in LIBRARIES:
         for name, chosen in groups.items():
@@ -164,13 +164,15 @@ def gamma_by(lines, groups):
 
 
 def conditions(lines, column, name, same):
-    """Ours against the best stock arm, and gamma against gamma 0, as one condition of training changes."""
+    """Skfocal compared with the best stock arm, and gamma compared with gamma 0, for each value of a training
+    condition.
+    """
     rows = []
     for family in LIBRARIES[:2]:
         if (of(plain(lines), family).kind == "stock").sum() == 0:
             continue
         best, part = opponent(of(plain(lines), family)), of(lines[lines[same[0]] == same[1]], family)
-        # The same folds of the same sets in each row.
+        # Each row uses the same folds of the same data sets.
         keys = list(zip(part.data_set, part.repeat, part.fold, strict=True))
         common = set.intersection(*part.assign(key=keys).groupby(column)["key"].agg(set))
         part = part[[key in common for key in keys]]

@@ -1,10 +1,10 @@
-"""Speed of skfocal against what people use, as ratios: both sides in one run, alternating, medians.
+"""Speed of skfocal compared with other libraries, as ratios of medians. Both sides run alternately in one run.
 
     python benchmarks/speed.py [--quick] [--only TEXT] [--data DIR]
 
-A ratio below 1 means skfocal is faster. Milliseconds only tell what was measured: they are those of this machine at
-this moment. ``floor`` is the reference with an objective that computes nothing, where that can be told: the price of
-the library's own way to Python and back, below which no objective written in Python can come.
+A ratio below 1 means that skfocal is faster. Milliseconds depend on the machine and its load. ``floor`` is the ratio of
+the reference with an objective that computes nothing. It is the cost of the library's calls to Python, which is a lower
+bound for every objective in Python.
 """
 
 import argparse
@@ -21,11 +21,13 @@ from lines import boosters, histograms, kernels, linear
 from skfocal import _kernels
 
 NO_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
-"""What NumPy is told to leave alone, as ``NPY_DISABLE_CPU_FEATURES``, to be as it is on a machine without AVX-512."""
+"""Value of ``NPY_DISABLE_CPU_FEATURES`` with which NumPy behaves as on a machine without AVX-512."""
 
 
 def ratios(run, others, repeats):
-    """Median ratios of the times of a run to those of others, all in turn, and the medians in milliseconds."""
+    """Median ratios of the time of a run to the times of others, which run alternately, and the medians in
+    milliseconds.
+    """
     runs = [run, *others]
     for each in runs:
         each()
@@ -43,7 +45,7 @@ def ratios(run, others, repeats):
 
 
 def measure(lines, options):
-    """Run the lines whose name is asked for."""
+    """Run the lines with the requested names."""
     for name, bound, make in lines:
         if options.only not in name:
             continue
@@ -63,11 +65,11 @@ CHILDREN = {
     "NumPy": (kernels.NUMPY, {"SKFOCAL_COMPILED": "0"}),
     "without AVX-512": (kernels.WITHOUT_AVX512, {"SKFOCAL_COMPILED": "0", "NPY_DISABLE_CPU_FEATURES": NO_AVX512}),
 }
-"""Lines of the kernel that need another environment, set before NumPy and skfocal are imported."""
+"""Kernel lines that need environment variables, which must be set before NumPy and skfocal are imported."""
 
 
 def in_child(name, options):
-    """Those lines, in a process of their own; without AVX-512 only if this machine has it."""
+    """Run these lines in a separate process. The line without AVX-512 needs a machine with AVX-512."""
     import numpy as np
 
     lines, environment = CHILDREN[name]
@@ -83,7 +85,7 @@ def in_child(name, options):
 
 
 def import_line(options):
-    """``import skfocal`` against ``import sklearn.linear_model``, each in a fresh process."""
+    """``import skfocal`` compared with ``import sklearn.linear_model``, each in a new process."""
 
     def run(module):
         return lambda: subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
@@ -93,7 +95,7 @@ def import_line(options):
 
 
 def memory(options):
-    """Peak memory of a fit above the parent's, each in a fresh process."""
+    """Difference of the peak memory of a fit to that of the parent, each in a new process."""
     n = 200_000 if options.quick else 1_000_000
     for module, parent in (("lightgbm", "LGBMClassifier"), ("xgboost", "XGBClassifier")):
         name = f"peak memory of Focal{parent} above {parent}, bytes a row"

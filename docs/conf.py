@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+import tomllib
 import types
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -79,8 +80,17 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 
-myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "substitution"]
 myst_heading_anchors = 3
+
+# Where bugs are reported: the one address of the project is in pyproject.toml, and is a placeholder at first.
+issues = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Issues"]
+has_address = "//example.org/" not in issues
+myst_substitutions = {
+    "report_a_bug": f"Open a [new issue]({issues}/new)."
+    if has_address
+    else "This copy of skfocal has no public issue tracker. Send the report to the person or team that gave it to you."
+}
 
 # Not installed where the pages are built: pages that import them are shown without output.
 run_blocks_may_be_missing = ["torch", "keras", "skorch", "onnx", "skl2onnx", "onnxruntime", "dask", "distributed"]
@@ -133,6 +143,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
+    "external_links": [{"name": "Report a bug", "url": f"{issues}/new"}] if has_address else [],
 }
 # Pages without others below them: room for wide formulas instead of an empty list.
 html_sidebars = {"index": [], "theory": [], "performance": [], "evidence": [], "how_a_fit_travels": []}

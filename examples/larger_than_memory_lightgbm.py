@@ -2,10 +2,10 @@
 LightGBM on data larger than memory
 ===================================
 
-This script writes a table of float64 to disk, limits its own memory to less than the size of the table, and trains
-LightGBM on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map, and LightGBM keeps the bins,
-one byte for each value. The script prints the peak memory. The system enforces the limit (``RLIMIT_DATA``): more memory
-would be an error. It needs Linux.
+This script writes a float64 table to disk, limits its own memory to less than the size of the table, and trains
+LightGBM on it with the focal loss. A ``lightgbm.Sequence`` reads rows from a memory map. LightGBM stores only the bins,
+with one byte per value. The script prints its peak memory. The operating system enforces the limit (``RLIMIT_DATA``):
+to request more memory would be an error. The script needs Linux.
 """
 
 # sphinx_gallery_thumbnail_path = "images/larger_than_memory_lightgbm.png"
@@ -32,7 +32,7 @@ def block(i):
 
 
 class Rows(lgb.Sequence):
-    """Rows of a file, read when LightGBM asks for them."""
+    """Rows of a file, which are read when LightGBM requests them."""
 
     batch_size = 20_000
 
@@ -47,7 +47,7 @@ class Rows(lgb.Sequence):
 
 
 def main():
-    """Write, limit, train, report."""
+    """Write the table, limit the memory, train, and print the peak memory."""
     with tempfile.TemporaryDirectory() as name:
         folder, labels, size = Path(name), [], 0
         for i in range(N_BLOCKS):

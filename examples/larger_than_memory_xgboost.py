@@ -3,8 +3,9 @@ XGBoost on data larger than memory
 ==================================
 
 This script writes a table to disk, limits its own memory to less than the size of the table, and trains XGBoost on it
-with the focal loss. ``xgboost.ExtMemQuantileDMatrix`` reads the table in blocks and keeps its bins on disk. The script
-prints the peak memory. The system enforces the limit (``RLIMIT_DATA``): more memory would be an error. It needs Linux.
+with the focal loss. ``xgboost.ExtMemQuantileDMatrix`` reads the table in blocks and stores its bins on disk. The script
+prints its peak memory. The operating system enforces the limit (``RLIMIT_DATA``): to request more memory would be an
+error. The script needs Linux.
 """
 
 # sphinx_gallery_thumbnail_path = "images/larger_than_memory_xgboost.png"
@@ -32,7 +33,7 @@ def block(i):
 
 
 class Blocks(xgb.DataIter):
-    """Hands XGBoost one block after the other."""
+    """Passes one block after the other to XGBoost."""
 
     def __init__(self, folder):
         self.folder, self.i = folder, 0
@@ -51,7 +52,7 @@ class Blocks(xgb.DataIter):
 
 
 def main():
-    """Write, limit, train, report."""
+    """Write the table, limit the memory, train, and print the peak memory."""
     with tempfile.TemporaryDirectory() as name:
         folder, positives, size = Path(name), 0, 0
         for i in range(N_BLOCKS):
@@ -63,7 +64,7 @@ def main():
         print(f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {share:.3%} positive")
 
         objective = FocalObjective(gamma=1.0)
-        # The start needs the number of rows of each class only.
+        # The start needs only the number of rows of each class.
         start = objective.base_score([0, 1], [N_BLOCKS * BLOCK - positives, positives])
         train = xgb.ExtMemQuantileDMatrix(Blocks(folder), nthread=2)
         booster = xgb.train(
@@ -77,7 +78,7 @@ def main():
             ROUNDS,
             obj=objective,
         )
-        del train  # and its files, before their folder goes
+        del train  # deletes its files as well, before their folder is deleted
         X, y = block(N_BLOCKS)
         p = FocalLoss(1.0).predict_proba(booster.inplace_predict(X, predict_type="margin"))[:, 1]
         print(f"mean probability {p.mean():.4f}, positive share {y.mean():.4f}")

@@ -2,10 +2,11 @@
 Anomaly detection with labels
 =============================
 
-Where some anomalies are known, a classifier that is trained on them beats a detector that never saw one, provided that
-it does not break down on the imbalance. Here the rare states of the shuttle's radiators stand for the anomalies, at 1 %
-and at 0.1 % of the rows; ``IsolationForest``, LightGBM as it comes and focal LightGBM are compared by average precision
-and by the precision of their first k alerts, with k the number of true anomalies.
+If some anomalies are labeled, a classifier that is trained on them is better than a detector without labels, provided
+that the classifier does not collapse on the imbalanced data. In this example the rare states of the shuttle's radiators
+are the anomalies, with a share of 1 % and of 0.1 % of the rows. We compare ``IsolationForest``, LightGBM with its
+default parameters, and LightGBM with the focal loss. The measures are the average precision and the precision of the
+first k alerts, where k is the number of true anomalies.
 """
 
 from pathlib import Path
@@ -22,14 +23,14 @@ from skfocal.lightgbm import FocalLGBMClassifier
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
 table = np.loadtxt(HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str)
 X_all, state = table[:, :-1].astype(float), table[:, -1]
-# "Rad.Flow" is the normal state; everything but it and the two frequent others is an anomaly.
+# "Rad.Flow" is the normal state. All states except for it and the two other frequent states are anomalies.
 anomaly = ~np.isin(state, ["Rad.Flow", "High", "Bypass"])
 normal = np.flatnonzero(state == "Rad.Flow")
 rng = np.random.default_rng(0)
 
 
 def at_share(share):
-    """Normal rows and so many anomalies, drawn at random, that they are ``share`` of all."""
+    """Normal rows and randomly drawn anomalies, which make up a ``share`` of all rows."""
     found = np.flatnonzero(anomaly)
     n = min(len(found), int(share * len(normal) / (1 - share)))
     kept_normal = rng.choice(normal, int(n * (1 - share) / share), replace=False)
@@ -38,7 +39,7 @@ def at_share(share):
 
 
 def precision_at_k(y, score):
-    """Share of true anomalies among as many alerts as there are anomalies."""
+    """Share of true anomalies among the first k alerts, where k is the number of anomalies."""
     first = np.argsort(-score, kind="stable")[: y.sum()]
     return y[first].mean()
 
@@ -68,11 +69,12 @@ for share in (0.01, 0.001):
     scores[share], threshold[share] = (models, y_test), focal.best_threshold_
 
 # %%
-# Alerts a day
-# ------------
+# Alerts per day
+# --------------
 #
-# What a threshold means to those who look at the alerts: if 10,000 rows come in a day, how many alerts are there, and
-# how many of them are right? The line marks the threshold that ``TunedThresholdClassifierCV`` chose for F1.
+# The picture shows what a threshold means for the people who check the alerts. If there are 10,000 rows per day, how
+# many alerts are there, and how many of them are correct? The line marks the threshold that
+# ``TunedThresholdClassifierCV`` has chosen for F1.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 colours = {"IsolationForest": "0.5", "LightGBM": "#d94801", "focal LightGBM": "#08519c"}

@@ -2,9 +2,9 @@
 Probabilities from focal scores
 ===============================
 
-Focal loss is not a proper score: the sigmoid of a score that was trained with it is not a probability. What gamma and
-alpha did to it is known in closed form, and ``calibration`` says how much of it ``predict_proba`` undoes. The data are
-drawn from a model whose probabilities are known.
+Focal loss is not a proper scoring rule: the sigmoid of a score that was trained with it is not a probability. The
+effect of gamma and alpha is known in closed form, and ``calibration`` selects which part of it ``predict_proba``
+corrects. The data are drawn from a model with known probabilities.
 """
 
 import matplotlib.pyplot as plt
@@ -25,9 +25,9 @@ print(f"{y.mean():.1%} positive; log loss of the true probabilities: {log_loss(y
 # One model, three ways from score to probability
 # -----------------------------------------------
 #
-# The model is fitted once: ``calibration`` matters for ``predict_proba`` alone. With ``focal_alpha="balanced"`` the
-# classes weigh the same. ``None`` is the bare sigmoid; ``"focus"`` undoes gamma and leaves the weights in, as
-# scikit-learn's ``class_weight`` does; ``"full"`` undoes both.
+# The model is fitted once, because ``calibration`` affects only ``predict_proba``. With ``focal_alpha="balanced"`` both
+# classes have the same total weight. ``None`` is the sigmoid of the scores. ``"focus"`` corrects for gamma; the
+# probabilities include the class weights, as with scikit-learn's ``class_weight``. ``"full"`` corrects for both.
 
 model = FocalLogisticRegression(focal_gamma=2.0, focal_alpha="balanced").fit(X[train], y[train])
 figure, ax = plt.subplots(figsize=(5.8, 5.2), layout="constrained")

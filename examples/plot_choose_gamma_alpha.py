@@ -2,11 +2,11 @@
 Choosing gamma and alpha
 ========================
 
-Both parameters are chosen like any other: by cross-validation, in a pipeline. As a rule of thumb for where to look,
-``focal_alpha`` is the share of the *other* class (so that both weigh the same, which is ``"balanced"``) or none at all,
-and ``focal_gamma`` lies between 0.5 and 5; 0 is log loss.
+Both parameters are chosen like other parameters: by cross-validation, in a pipeline. As a rule of thumb, try
+``focal_alpha=None``, and the share of the *other* class, with which both classes have the same total weight
+(``"balanced"``). Try values of ``focal_gamma`` between 0.5 and 5, and 0, which is log loss.
 
-The data are those of the hypothyroid set: 3,163 patients, 4.8 % ill, missing values.
+The data set is hypothyroid: 3,163 patients, of whom 4.8 % are ill, with missing values.
 """
 
 from pathlib import Path
@@ -29,8 +29,9 @@ print(f"{len(y)} rows, {y.mean():.1%} positive: the rule of thumb for alpha is {
 # A grid over both, scored twice
 # ------------------------------
 #
-# ``focal_alpha`` as a number is the weight of class 1; class 0 has the rest, so 0.5 is "no class weights". Average
-# precision asks for ranking, log loss for probabilities; the search refits for the first.
+# If ``focal_alpha`` is a number, it is the weight of class 1, and class 0 has the weight ``1 - focal_alpha``. So 0.5
+# means no class weights. Average precision measures the ranking, and log loss measures the probabilities. The search
+# refits the model with the best average precision.
 
 gammas = [0.0, 0.5, 1.0, 2.0, 5.0]
 alphas = [0.25, 0.5, 0.75, 0.95]
@@ -50,9 +51,9 @@ print("best by average precision:", search.best_params_, f"{search.best_score_:.
 # The grid as a picture
 # ---------------------
 #
-# Ranking changes little over most of the grid; class weights cost log loss, since ``predict_proba`` undoes what gamma
-# did but keeps what alpha asked for (``calibration="full"`` undoes both). The spread over the folds, in the titles,
-# tells how much of the differences to believe.
+# The ranking changes little over most of the grid. Class weights increase the log loss, because ``predict_proba``
+# corrects for gamma but not for alpha (``calibration="full"`` corrects for both). The titles contain the spread over
+# the folds. Differences below the spread are not reliable.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 titles = {"average_precision": "average precision", "neg_log_loss": "log loss"}

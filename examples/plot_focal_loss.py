@@ -2,8 +2,8 @@
 The loss
 ========
 
-What gamma does to the loss of a row, to the gradient that pulls at its score and to the Hessian that a booster divides
-by; then what it does to the loss of a fitted model.
+This example shows the effect of gamma on the loss of a row, on the gradient, and on the Hessian, by which a booster
+divides. Then it shows the effect on the loss of a fitted model.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,8 @@ from skfocal.linear_model import FocalLogisticRegression
 # The loss against the probability of the true class
 # --------------------------------------------------
 #
-# Gamma 0 is cross-entropy. The greater gamma, the less a row counts whose class is already likely.
+# Gamma 0 is cross-entropy. The larger gamma, the smaller the loss of a row whose true class already has a high
+# probability.
 
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 FocalLossDisplay.from_params(gammas=[0.0, 0.5, 1.0, 2.0, 5.0], ax=ax)
@@ -27,9 +28,10 @@ ax.set(ylim=(0, 5), title="focal loss of one row")
 # Its derivatives by the raw score
 # --------------------------------
 #
-# The gradient of cross-entropy levels off at -1 for badly misclassified rows. That of the focal loss overshoots
-# first, and vanishes sooner for rows that are right. The Hessian is where the two differ in kind: shaded is where it is
-# negative, and a Newton step would go the wrong way.
+# For badly misclassified rows, the gradient of cross-entropy approaches -1. The gradient of the focal loss goes below
+# -1 before it approaches -1, and it vanishes faster for correctly classified rows. The Hessian of the focal loss can be
+# negative, unlike that of cross-entropy. In the shaded area it is negative, and a Newton step would have the wrong
+# direction.
 
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
 for kind, ax in zip(("gradient", "hessian"), axes, strict=True):
@@ -43,11 +45,12 @@ for gamma in (0.5, 1.0, 2.0, 5.0):
     print(f"gamma {gamma:g}: negative below the margin {turn:.2f}, which is p_t = {1 / (1 + np.exp(-turn)):.3f}")
 
 # %%
-# Whose loss is it?
-# -----------------
+# Which rows make up the loss?
+# ----------------------------
 #
-# A model of 3 % positives. In both classes the hardest rows carry more of the focal loss than of the cross-entropy of
-# the same scores; among the negatives, which are many and easy, nearly all of it.
+# The model is trained on data with 3 % positives. In both classes, the hardest rows have a larger share of the focal
+# loss than of the cross-entropy of the same scores. Most negatives are easy, and the hardest negatives have nearly all
+# of the focal loss of their class.
 
 rng = np.random.default_rng(0)
 y = (rng.random(20_000) < 0.03).astype(int)

@@ -2,9 +2,9 @@
 Without another library: scikit-learn's own booster
 ===================================================
 
-``FocalHistGradientBoostingClassifier`` is scikit-learn's ``HistGradientBoostingClassifier`` with another loss: nothing
-is to be installed beside scikit-learn. The data are hypothyroid: 3,163 patients, 4.8 % of them ill, with missing values
-and yes-or-no columns, which the trees take as they are.
+``FocalHistGradientBoostingClassifier`` is scikit-learn's ``HistGradientBoostingClassifier`` with the focal loss. It
+needs no library other than scikit-learn. The data set is hypothyroid: 3,163 patients, of whom 4.8 % are ill. It has
+missing values and yes-or-no columns, which the trees use without preprocessing.
 """
 
 from pathlib import Path
@@ -27,8 +27,8 @@ print(f"{np.mean(y == 'pos'):.1%} of {len(y)} are positive, {np.isnan(X).mean():
 # The same trees, and others
 # --------------------------
 #
-# With ``focal_gamma=0`` and ``max_step=None`` the loss is log loss and the trees are those of the parent. ``max_step``
-# bounds how far a single row can push a leaf, with log loss as well.
+# With ``focal_gamma=0`` and ``max_step=None`` the loss is log loss, and the trees are those of the parent class.
+# ``max_step`` bounds the influence of a single row on a leaf. It also has an effect with log loss.
 
 models = {
     "log loss, scikit-learn": HistGradientBoostingClassifier(),
@@ -48,8 +48,8 @@ print("the parent's scores, to the last bit:", np.array_equal(same.decision_func
 # Round by round
 # --------------
 #
-# ``staged_predict_proba`` gives the probabilities after each round, corrected as ``predict_proba`` corrects them. With
-# ``calibration=None`` they are the bare sigmoid of the scores, which is no probability once gamma is above 0.
+# ``staged_predict_proba`` returns the probabilities after each round, with the same correction as ``predict_proba``.
+# With ``calibration=None`` they are the sigmoid of the scores, which is not a probability if gamma is above 0.
 
 figure, ax = plt.subplots(figsize=(7.6, 4.6), layout="constrained")
 curves = {

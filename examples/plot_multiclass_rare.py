@@ -2,9 +2,9 @@
 Several classes, some of them rare
 ==================================
 
-Statlog shuttle has seven states of a radiator; the rarest has 10 rows of 58,000. A third of the rows serve here, with
-every row of the four rare states. LightGBM's own log loss breaks down on them; the focal loss with its bounded step
-does not. Each class is looked at by itself.
+Statlog shuttle has seven classes, the states of a radiator. The rarest class has 10 of 58,000 rows. This example uses a
+third of the rows, including all rows of the four rare classes. LightGBM with its own log loss collapses on these data;
+the focal loss with its bounded step does not. We compare the average precision of each class.
 """
 
 from pathlib import Path
@@ -29,8 +29,9 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratif
 # Average precision of each class
 # -------------------------------
 #
-# ``focal_alpha="balanced"`` gives every class the same total weight. It can be combined with a gamma, and a gamma can
-# be one number per class, in the order of ``classes_``: here the rare ones have none, so that all their rows count.
+# ``focal_alpha="balanced"`` gives every class the same total weight. It can be combined with gamma. Gamma can be one
+# number per class, in the order of ``classes_``. Here the rare classes have gamma 0, so that the weight of their easy
+# rows is not reduced.
 
 rare = np.array([np.sum(y_train == name) < 1000 for name in np.unique(y_train)])
 options = {"n_estimators": 60, "n_jobs": 1, "verbosity": -1}

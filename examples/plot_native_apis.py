@@ -2,9 +2,9 @@
 LightGBM's and XGBoost's own interfaces
 =======================================
 
-The objectives work in ``lgb.train`` and ``xgb.train`` with what these have: evaluation sets, weights, early stopping,
-metrics of one's own. Three things are up to the caller there that the estimators do by themselves: the starting score,
-the metric, and the way from scores to probabilities.
+The objectives work in ``lgb.train`` and ``xgb.train`` with evaluation sets, sample weights, early stopping and custom
+metrics. The estimators do three things automatically that you have to do yourself here: set the starting score, choose
+the metric, and convert scores to probabilities.
 """
 
 from pathlib import Path
@@ -34,7 +34,8 @@ print(f"the constant score of least loss: {start:.3f}; the log-odds: {np.log(y.m
 # LightGBM
 # --------
 #
-# The start goes in as ``init_score``, of which LightGBM keeps nothing: it is added to the raw scores again.
+# The start is passed as ``init_score``. LightGBM does not store it in the model, so it has to be added to the raw
+# scores again.
 
 train_set = lgb.Dataset(X_train, y_train, init_score=np.full(len(y_train), start))
 valid_set = lgb.Dataset(X_valid, y_valid, init_score=np.full(len(y_valid), start), reference=train_set)

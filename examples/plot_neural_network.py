@@ -2,9 +2,10 @@
 Probabilities of a neural network trained with focal loss
 =========================================================
 
-Focal loss is not a proper score: the sigmoid of a network trained with it is not the probability of the class. The
-``posterior`` of the loss undoes what gamma did by a closed form, without a calibration set. Here a small PyTorch
-network learns one class of Statlog shuttle (58,000 rows) with cross-entropy and with focal loss.
+Focal loss is not a proper scoring rule: the sigmoid of a network that was trained with it is not the probability of the
+class. The method ``posterior`` of the loss corrects for gamma with a closed formula, and needs no calibration set. In
+this example a small PyTorch network learns to detect one class of Statlog shuttle (58,000 rows), with cross-entropy and
+with focal loss.
 
     python -m pip install -e ".[torch,plot]" && python examples/plot_neural_network.py
 """
@@ -29,8 +30,8 @@ from skfocal.torch import BinaryFocalLoss
 # %%
 # Data
 # ----
-# Is a row of the class "High" (15 % of the rows)? Four of the nine columns, so that the answer stays uncertain and
-# there is something to calibrate.
+# The network predicts whether a row belongs to the class "High", which has 15 % of the rows. It uses only four of the
+# nine columns, so that the classes overlap and the calibration matters.
 
 DATA = (Path(__file__).parent if "__file__" in globals() else Path.cwd()) / "data"
 table = np.loadtxt(DATA / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str)
@@ -42,11 +43,11 @@ X_train, X_test = (torch.tensor(scaler.transform(part), dtype=torch.float32) for
 # %%
 # Two networks that differ in their loss
 # --------------------------------------
-# `BinaryFocalLoss` takes the place of `BCEWithLogitsLoss` in one line.
+# `BinaryFocalLoss` replaces `BCEWithLogitsLoss` in one line.
 
 
 def train(criterion, epochs=20, batch_size=512, learning_rate=1e-2):
-    """Logits of the test rows from a network with two hidden layers, trained on the other rows."""
+    """Train a network with two hidden layers on the training rows, and return the logits of the test rows."""
     torch.manual_seed(0)
     network = torch.nn.Sequential(
         torch.nn.Linear(X_train.shape[1], 32), torch.nn.ReLU(), torch.nn.Linear(32, 32), torch.nn.ReLU(),
@@ -73,8 +74,8 @@ focal_logits = train(focal)
 # %%
 # Log loss
 # --------
-# The posterior is as good as the probability of the network trained with cross-entropy; the sigmoid is not. Their
-# order is the same, and so is the average precision.
+# The log loss of the posterior is as low as that of the network trained with cross-entropy. The log loss of the sigmoid
+# is higher. Posterior and sigmoid have the same order, and therefore the same average precision.
 
 probabilities = {
     "cross-entropy, sigmoid": torch.sigmoid(cross_entropy_logits),
@@ -92,8 +93,8 @@ for name, p in probabilities.items():
 # %%
 # Reliability
 # -----------
-# Of the rows with a predicted probability of about 0.3, 30 % should be positive. Tenths of fewer than 50 rows are left
-# out.
+# Of the rows with a predicted probability of about 0.3, 30 % should be positive. Bins with fewer than 50 rows are not
+# shown.
 
 figure, ax = plt.subplots(figsize=(5.5, 5.2), layout="constrained")
 ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")

@@ -2,8 +2,8 @@
 SHAP values of a focal model
 ============================
 
-The estimators bake their starting score into the booster, so what explains the booster explains the estimator: the
-base value and a row's SHAP values add up to its raw score.
+The estimators store their starting score in the booster. An explanation of the booster is therefore an explanation of
+the estimator: the base value and the SHAP values of a row add up to its raw score.
 """
 
 from pathlib import Path
@@ -25,12 +25,11 @@ clf = FocalLGBMClassifier(1.0, n_estimators=60, learning_rate=0.05, n_jobs=1, ve
 # The values add up
 # -----------------
 #
-# SHAP values are in the units of ``decision_function``. The way from there to the probability is strictly increasing,
-# so that signs and order keep their meaning.
+# SHAP values have the unit of ``decision_function``. The probability increases strictly with the score, so that the
+# signs and the order of the SHAP values are valid for the probability as well.
 #
-# Do not ask the explainer for ``model_output="probability"``: it would explain the bare sigmoid of the scores, which is
-# not what ``predict_proba`` gives. To explain probabilities, explain the function:
-# ``shap.Explainer(clf.predict_proba, X)``.
+# Do not use ``model_output="probability"``. It would explain the sigmoid of the scores, which is not the result of
+# ``predict_proba``. To explain the probabilities, explain the function: ``shap.Explainer(clf.predict_proba, X)``.
 
 explainer = shap.TreeExplainer(clf.booster_)
 values = np.asarray(explainer.shap_values(X))
@@ -39,8 +38,8 @@ error = np.abs(base + values.sum(axis=1) - clf.decision_function(X)).max()
 print(f"base value {base:.3f}, greatest difference to the raw scores {error:.1e}")
 
 # %%
-# What the model looks at
-# -----------------------
+# Which features matter
+# ---------------------
 
 top = np.argsort(np.abs(values).mean(axis=0))[-8:]
 rng = np.random.default_rng(0)

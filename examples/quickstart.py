@@ -2,17 +2,18 @@
 Quickstart: focal loss on two imbalanced data sets
 ==================================================
 
-Trains LightGBM and XGBoost as they come and each with the one parameter that helps it most on imbalanced tables, then
-the focal estimators of skfocal with their defaults, and a grid search over ``focal_gamma`` in a pipeline. Prints a
-table, says what the focal models do worse, and saves a picture.
+This script trains LightGBM and XGBoost with their default parameters, and again with the one parameter that helps each
+of them most on imbalanced tables. Then it trains the focal estimators of skfocal with their default parameters, and a
+grid search over ``focal_gamma`` in a pipeline. It prints a table, says what the focal models do worse, and saves a
+picture.
 
-The two data sets lie beside this script: Statlog shuttle (58,000 rows, 7 classes down to 10 rows) and hypothyroid
-(3,163 rows, 4.8 % positive, missing values).
+The two data sets are in the folder of this script: Statlog shuttle (58,000 rows, 7 classes, the rarest with 10 rows)
+and hypothyroid (3,163 rows, 4.8 % positive, missing values).
 
     python -m pip install -e ".[cpu]" && python examples/quickstart.py
 
-In an environment that has xgboost already, install ``-e ".[lightgbm,xgboost,plot]"`` instead: ``cpu`` brings
-xgboost-cpu, which replaces the files of xgboost and so turns its GPU off.
+If the environment already has xgboost, install ``-e ".[lightgbm,xgboost,plot]"`` instead. The extra ``cpu`` installs
+xgboost-cpu, which replaces the files of xgboost and so disables its GPU support.
 """
 
 # sphinx_gallery_thumbnail_path = "quickstart.png"
@@ -41,9 +42,10 @@ from skfocal.xgboost import FocalXGBClassifier
 
 DATA = Path(__file__).parent / "data"
 MEASURES = {"avg precision": 1, "macro F1": 1, "log loss": -1}
-"""Measures and whether more (1) or less (-1) is better. Average precision is the mean over the classes."""
+"""Measures, and whether a larger (1) or a smaller (-1) value is better. Average precision is the mean over the
+classes."""
 OPPONENTS = {"FocalLGBM": "LightGBM, reg_lambda=1", "FocalXGB": "XGBoost, max_delta_step=1"}
-"""The fair opponent of each booster."""
+"""The fair opponent of each focal booster."""
 
 
 def load(name):
@@ -83,7 +85,7 @@ def main():
         table, candidates = {}, list(models(len(classes)))
         for i, (name, model, color) in enumerate(candidates):
             start = perf_counter()
-            # XGBClassifier alone wants the numbers 0 .. K-1 for labels.
+            # XGBClassifier is the only one that needs the labels 0 .. K-1.
             model.fit(X_train, codes if type(model) is XGBClassifier else y_train)
             seconds = perf_counter() - start
             proba = model.predict_proba(X_test)
@@ -109,7 +111,7 @@ def main():
         axes[row, 1].set(title=f"calibration of '{rare}', bins of 50 rows or more")
         axes[row, 1].set(xlabel="mean predicted probability", ylabel="observed share")
         axes[row, 1].plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-    # One legend for all: the first picture has every model, and colors are the same everywhere.
+    # One legend for all pictures: the first picture contains every model, and the colors are the same in all pictures.
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     picture = Path("quickstart.png").absolute()
     figure.savefig(picture, dpi=120)
@@ -117,7 +119,9 @@ def main():
 
 
 def warn_of_two_xgboosts():
-    """Say so when xgboost and xgboost-cpu are both installed: the later one has replaced the files of the earlier."""
+    """Warn if both xgboost and xgboost-cpu are installed: the one installed later has replaced the files of the
+    other.
+    """
     installed = {}
     for name in ("xgboost", "xgboost-cpu"):
         try:
@@ -135,7 +139,7 @@ def warn_of_two_xgboosts():
 
 
 def print_what_got_worse(data, table):
-    """Measures that a focal booster has worse than its fair opponent, by more than a thousandth."""
+    """Print the measures in which a focal booster is worse than its fair opponent by more than 0.001."""
     for ours, theirs in OPPONENTS.items():
         for measure, sign in MEASURES.items():
             before, after = table[theirs][measure], table[ours][measure]
@@ -144,7 +148,9 @@ def print_what_got_worse(data, table):
 
 
 def draw_calibration(ax, is_rare, score, name, color):
-    """Observed against predicted share of one class, in tenths of the probability, joined until they hold 50 rows."""
+    """Draw the observed against the predicted share of one class. Bins are tenths of the probability, merged until they
+    have 50 rows.
+    """
     order = np.argsort(score)
     edges, start = [], 0
     for tenth in range(1, 11):
@@ -152,7 +158,7 @@ def draw_calibration(ax, is_rare, score, name, color):
         if stop - start >= 50 or tenth == 10:
             edges.append((start, stop))
             start = stop
-    if len(edges) > 1 and edges[-1][1] - edges[-1][0] < 50:  # the last joins the one before
+    if len(edges) > 1 and edges[-1][1] - edges[-1][0] < 50:  # the last is merged with the one before
         edges[-2:] = [(edges[-2][0], edges[-1][1])]
     bins = [order[start:stop] for start, stop in edges]
     predicted, observed = ([values[rows].mean() for rows in bins] for values in (score, is_rare))

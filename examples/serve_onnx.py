@@ -2,13 +2,14 @@
 Serving: an ONNX model scores a CSV without skfocal
 ===================================================
 
-Trains a focal LightGBM model on the hypothyroid data beside this script, writes it as ONNX and as a pickle, and scores
-a large CSV with each, in batches, in a process of its own. The one with ONNX imports NumPy, onnxruntime and tqdm only.
-Prints the rows a second of both and the greatest difference between their probabilities.
+This script trains a focal LightGBM model on the hypothyroid data in the folder of this script, and saves it as ONNX and
+as a pickle. It scores a large CSV file with each of them, in batches and in a separate process. The process with ONNX
+imports only NumPy, onnxruntime and tqdm. The script prints the number of rows per second for both, and the largest
+difference between their probabilities.
 
     python -m pip install -e ".[lightgbm,onnx]" onnxruntime tqdm && python examples/serve_onnx.py
 
-To score a file of one's own: ``python examples/serve_onnx.py score model.onnx rows.csv scores.csv``.
+To score your own file: ``python examples/serve_onnx.py score model.onnx rows.csv scores.csv``.
 """
 
 # sphinx_gallery_thumbnail_path = "images/serve_onnx.png"
@@ -29,7 +30,7 @@ BATCH = 4096
 
 
 def scorer_of_onnx(path):
-    """A function from rows (n, d) to labels (n,) and probabilities (n, K)."""
+    """Return a function that computes labels (n,) and probabilities (n, K) of rows (n, d)."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -38,13 +39,13 @@ def scorer_of_onnx(path):
 
 
 def scorer_of_pickle(path):
-    """The same, by the model that was trained."""
+    """Return the same function for the pickled model."""
     model = pickle.loads(Path(path).read_bytes())
     return lambda rows: (model.predict(rows), model.predict_proba(rows))
 
 
 def score(model, rows_csv, scores_csv):
-    """Score a CSV of numbers below a line of names; an empty cell is a missing value."""
+    """Score a CSV file of numbers with a header line. An empty cell is a missing value."""
     scorer = (scorer_of_onnx if model.endswith(".onnx") else scorer_of_pickle)(model)
     seconds, n_rows = 0.0, 0
     with open(rows_csv) as rows, open(scores_csv, "w") as scores, tqdm(unit=" rows", unit_scale=True) as progress:

@@ -29,36 +29,37 @@ from skfocal.loss import FocalLoss
 __all__ = ["FocalTemperature", "FocalTemperatureScaling"]
 
 MAX_FITTED_GAMMA = 10.0
-"""Far above what helps. Beyond, gamma and the temperature change the probabilities alike: nothing tells them apart."""
+"""Far above any useful value. Above it, gamma and the temperature have the same effect on the probabilities, and a fit
+cannot separate them."""
 
 LOG_RANGE = (-10.0, 10.0)
-"""Of the logarithm of the spread of the scores over the temperature; the ends are reached where the scores separate the
-classes without an error, and where they say nothing."""
+"""Bounds of the logarithm of (spread of the scores / temperature). The upper bound is reached if the scores separate
+the classes without error, the lower bound if the scores carry no information."""
 
 
 @dataclass(frozen=True)
 class FocalTemperature:
-    """The map from scores to probabilities: the posterior of focal loss at scores divided by a temperature.
+    """Map from scores to probabilities: the posterior of the focal loss for scores that are divided by a temperature.
 
     Parameters
     ----------
     gamma : float
-        >= 0. 0 is temperature scaling.
+        Focusing parameter, >= 0. 0 is temperature scaling.
     temperature : float
-        > 0.
+        Divisor of the scores, > 0.
     """
 
     gamma: float
     temperature: float
 
     def predict_proba(self, raw_prediction: ArrayLike) -> Array:
-        """Class probabilities, (n, K), of scores (n,) for two classes or (n, K)."""
+        """Class probabilities, (n, K), of scores, which are (n,) for two classes or (n, K)."""
         raw = check_raw_prediction(raw_prediction)
         return FocalLoss(self.gamma).predict_proba(raw / raw.dtype.type(self.temperature))
 
 
 def fit_focal_temperature(y_true: Array, raw: Array, sample_weight: Array | None = None) -> FocalTemperature:
-    """The map of least weighted mean log loss on these class indices (n,) and scores (n,) or (n, K)."""
+    """Fit the map that minimizes the weighted mean log loss of the class indices (n,) and scores (n,) or (n, K)."""
     raw = check_raw_prediction(raw).astype(np.float64)
     centered = raw if raw.ndim == 1 else raw - raw.mean(axis=1, keepdims=True)
     spread = float(np.sqrt(np.average((centered**2).reshape(raw.shape[0], -1).mean(axis=1), weights=sample_weight)))
@@ -69,8 +70,9 @@ def fit_focal_temperature(y_true: Array, raw: Array, sample_weight: Array | None
     def log_loss(log_scale: float, gamma: float) -> float:
         return float(np.average(_log_losses(y_true, unit * np.exp(log_scale), gamma), weights=sample_weight))
 
-    # At gamma 0 the loss is convex in the scale. The posterior's log-odds grow as (1 + gamma) times the scores, so that
-    # with gamma 2 a third of the scale is as confident: two starts, for with gamma the loss is convex no longer.
+    # At gamma 0 the log loss is convex in the scale. With a free gamma it is not, so the fit has two starts. The
+    # log-odds of the posterior grow as (1 + gamma) times the scores; therefore the start with gamma 2 has a third of
+    # the scale.
     scale = float(minimize_scalar(lambda a: log_loss(a, 0.0), bounds=LOG_RANGE, options={"xatol": 1e-9}).x)
     best, gamma = log_loss(scale, 0.0), 0.0
     temperature_scaling = scale
@@ -104,41 +106,43 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     .. math:: P(y=k|x) \propto \frac{p_k}{(1 - p_k)^\gamma \, (1 - \gamma \, p_k \log(p_k) / (1 - p_k))},
         \quad p = \mathrm{softmax}(z / T)
 
-    that is what ``predict_proba`` of this package's classifiers does with their scores z, but that gamma, whatever the
-    model was trained with, and the temperature T are those of least log loss on held-out rows. ``gamma=0`` is
-    temperature scaling.
+    This is the correction that ``predict_proba`` of the focal classifiers applies to their scores z, except that gamma
+    and the temperature T are fitted here: they minimize the log loss on held-out rows. The gamma of the training has no
+    influence. With ``gamma=0`` the map is temperature scaling.
 
     Parameters
     ----------
     estimator : classifier
-        With ``decision_function``; else the logarithms of its ``predict_proba`` are the scores. One that is fitted
-        already comes in a ``sklearn.frozen.FrozenEstimator``, and all rows of ``fit`` are held-out rows then.
+        Classifier whose scores are calibrated. The scores are those of ``decision_function``, or the logarithms of
+        ``predict_proba`` if the classifier has no ``decision_function``. To calibrate a classifier that is already
+        fitted, wrap it in ``sklearn.frozen.FrozenEstimator``; all rows given to ``fit`` are then held-out rows.
     cv : int, cross-validation generator, iterable or None, default=None
-        Folds, as everywhere in scikit-learn. None: five, stratified.
+        Cross-validation splits, as in scikit-learn. None: five stratified folds.
     n_jobs : int or None, default=None
-        Folds that are trained at the same time.
+        Number of folds that are trained in parallel.
     ensemble : bool or "auto", default="auto"
-        True: a map for the model of each fold, fitted to the rows that the fold holds out; probabilities are the means
-        over the folds. False: one map, fitted to the held-out scores of all folds, for one model, trained on all rows.
-        "auto": False for a ``FrozenEstimator``, True otherwise.
+        True: each fold has its own model and its own map, which is fitted to the rows that the fold holds out; the
+        probabilities are averaged over the folds. False: one map is fitted to the held-out scores of all folds, and is
+        applied to one model that is trained on all rows. "auto": False for a ``FrozenEstimator``, True otherwise.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     estimators_ : list of classifiers
-        One per fold, or one.
+        One classifier per fold, or one classifier if there is no ensemble.
     calibrators_ : list of FocalTemperature
-        ``gamma`` and ``temperature`` of each.
+        The map of each classifier, with its ``gamma`` and ``temperature``.
     n_features_in_ : int
-        Of the estimators, if they have it.
+        Number of features. Only if the estimators have this attribute.
     feature_names_in_ : ndarray of shape (n_features,)
-        Likewise.
+        Names of the features. Only if the estimators have this attribute.
 
     Notes
     -----
-    For two classes the order of the rows stays that of the scores within a fold, and so do ranking metrics with
-    ``ensemble=False``. Class weights are not undone: the probabilities are those of the held-out rows.
+    With two classes each map is strictly increasing. With ``ensemble=False`` ranking metrics therefore do not change.
+    The map does not correct for the class weights of the model by a formula; it is fitted to the class frequencies of
+    the held-out rows.
 
     References
     ----------
@@ -172,13 +176,14 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Whatever the estimator takes.
+            Data in any form that the estimator accepts.
         y : array-like of shape (n_samples,)
             Labels of two classes or more.
         sample_weight : array-like of shape (n_samples,), default=None
-            Finite numbers >= 0, for the maps and, if its ``fit`` takes them, for the estimator.
+            Finite numbers >= 0. The maps use them, and the estimator uses them if its ``fit`` accepts
+            ``sample_weight``.
         **fit_params
-            For the estimator's ``fit``; with metadata routing for the splitter, too.
+            Arguments of the estimator's ``fit``. With metadata routing enabled, also arguments of the splitter.
 
         Returns
         -------
@@ -229,7 +234,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return not isinstance(self.estimator, FrozenEstimator) if is_auto else bool(self.ensemble)
 
     def _folds(self, X: Any, y: Any, params: dict[str, Any]) -> list[tuple[Array, Array]]:
-        """Rows to train on and rows held out, of each fold."""
+        """Training rows and held-out rows of each fold."""
         cv = check_cv(self.cv, y, classifier=True)
         return [(np.asarray(train), np.asarray(test)) for train, test in cv.split(X, y, **params)]
 
@@ -250,7 +255,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         return for_estimator, {}
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """What is passed on to whom, for scikit-learn.
+        """Metadata routing of this estimator, for scikit-learn.
 
         Returns
         -------
@@ -270,7 +275,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 
     @undisturbed
     def predict_proba(self, X: Any) -> Array:
-        """Class probabilities, the means over the folds.
+        """Class probabilities, averaged over the folds.
 
         Parameters
         ----------
@@ -279,7 +284,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         check_is_fitted(self)
         pairs = zip(self.estimators_, self.calibrators_, strict=True)
@@ -288,7 +293,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 
     @undisturbed
     def predict(self, X: Any) -> Array:
-        """The labels of the largest probabilities.
+        """Label of the class with the largest probability.
 
         Parameters
         ----------
@@ -320,7 +325,7 @@ def scores_of(model: Any, X: Any) -> Array:
 
 
 def _fitted(estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], train: Array | None, classes: Array) -> Any:
-    """A clone, fitted to the rows ``train``, None for all."""
+    """A clone of the estimator, fitted to the rows ``train``. None stands for all rows."""
     model = clone(estimator)
     if train is not None:
         n_rows = _num_rows(X)
@@ -343,7 +348,7 @@ def _num_rows(X: Any) -> int:
 
 
 def _rows(X: Any, rows: Array) -> Any:
-    """Rows of what ``indexable`` lets pass: arrays, sparse matrices, data frames, lists."""
+    """Select rows of an array, sparse matrix, data frame or list."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     if hasattr(X, "shape"):

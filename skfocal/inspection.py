@@ -1,6 +1,6 @@
-"""Pictures of the focal loss and of what a fitted model's loss is made of. Needs the extra ``plot`` to draw.
+"""Plots of the focal loss and of the distribution of a fitted model's loss over its rows. Needs the extra ``plot``.
 
-May import ``_common``; matplotlib is imported when something is drawn.
+May import ``_common``. matplotlib is imported when something is drawn.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SCALES = {"p_t": "probability of the true class, p_t", "margin": "margin of the 
 
 N_POINTS = 501
 MAX_MARGIN = 8.0
-"""There sigmoid is within 4e-4 of 0 or 1: what lies beyond is straight."""
+"""At this score the sigmoid is within 4e-4 of 0 or 1, and the curves beyond it are straight."""
 
 
 class FocalLossCurve(NamedTuple):
     """One curve of a `FocalLossDisplay`.
 
-    Curves of the same ``colour`` belong together; those of cross-entropy that are there to compare with are
+    Curves of the same class have the same ``colour``. The curves of cross-entropy that are drawn for comparison are
     ``dashed``.
     """
 
@@ -44,25 +44,27 @@ class FocalLossCurve(NamedTuple):
 class FocalLossDisplay:
     """Curves of the focal loss.
 
-    Use `from_params` for the loss as a function, or `from_estimator` for how the loss of a fitted model is spread
-    over its rows. Both compute the curves, draw them and return the display; `plot` draws them again.
+    Use `from_params` to draw the loss as a function. Use `from_estimator` to draw how the loss of a fitted model is
+    distributed over its rows. Both methods compute the curves, draw them and return the display. `plot` draws the
+    curves again.
 
     Parameters
     ----------
     curves : list of FocalLossCurve
-        What is drawn.
+        Curves to draw.
     xlabel, ylabel : str
-        Of the axes.
+        Labels of the axes.
     mark_negative : bool, default=False
-        Whether to shade what is below 0.
+        Whether to shade the area below 0.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        Axes with the curves.
     figure_ : matplotlib Figure
+        Figure that contains the axes.
     lines_ : list of matplotlib Line2D
-        In the order of ``curves``.
+        One line per curve, in the order of ``curves``.
 
     Examples
     --------
@@ -94,20 +96,21 @@ class FocalLossDisplay:
         against: Literal["p_t", "margin"] = "p_t",
         ax: Any = None,
     ) -> FocalLossDisplay:
-        """Draw the loss of a row of the positive class, or a derivative of it by the raw score.
+        """Draw the loss of a row of the positive class, or its derivative with respect to the raw score.
 
         Parameters
         ----------
         gammas : float or sequence of floats, default=(0, 0.5, 1, 2, 5)
-            One curve for each, >= 0.
+            Focusing parameters, from 0 to 100. Each has a curve.
         alpha : float, sequence of 2 floats or None, default=None
-            Class weights as in `skfocal.FocalLoss`; that of class 1 counts here.
+            Class weights as in `skfocal.FocalLoss`. Only the weight of class 1 has an effect here.
         kind : {"loss", "gradient", "hessian"}, default="loss"
-            With "hessian" the negative part is shaded.
+            Function to draw: the loss, or its first or second derivative. The negative part of a second derivative is
+            shaded.
         against : {"p_t", "margin"}, default="p_t"
-            What is on the horizontal axis: the probability of the true class, or its raw score.
+            Quantity on the horizontal axis: the probability of the true class, or its raw score.
         ax : matplotlib Axes, default=None
-            None: a new figure.
+            Axes to draw on. None creates a new figure.
 
         Returns
         -------
@@ -160,25 +163,25 @@ class FocalLossDisplay:
         sample_weight: ArrayLike | None = None,
         ax: Any = None,
     ) -> FocalLossDisplay:
-        """Draw which share of a class's loss its hardest rows carry.
+        """Draw how much of the loss of a class comes from its hardest rows.
 
-        A point (0.1, 0.9) says that the hardest tenth of the class's rows carries nine tenths of its loss. The
-        dashed curve is that of the cross-entropy of the same scores: what lies between the two is what gamma does.
-        Class weights cancel within a class.
+        A point at (0.1, 0.9) means that the tenth of the class's rows with the largest loss has nine tenths of the loss
+        of the class. The dashed curve shows the same for the cross-entropy of the same scores. The distance between the
+        two curves is the effect of gamma. Class weights have no effect, because each curve belongs to one class.
 
         Parameters
         ----------
         estimator : fitted classifier with ``decision_function`` and ``classes_``
-            Also a pipeline or a search that ends in one.
+            A pipeline or a search whose final estimator is such a classifier is accepted, too.
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
-            True labels. A class without rows has no curve.
+            True labels. No curve is drawn for a class without rows.
         gamma : float or sequence of floats, default=None
-            None: that of the estimator's ``focal_loss_``.
+            Focusing parameter of the loss. None: gamma of the estimator's ``focal_loss_``.
         sample_weight : array-like of shape (n_samples,), default=None
             A row of weight 2 counts as two rows.
         ax : matplotlib Axes, default=None
-            None: a new figure.
+            Axes to draw on. None creates a new figure.
 
         Returns
         -------
@@ -245,12 +248,12 @@ class FocalLossDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None: a new figure.
+            Axes to draw on. None creates a new figure.
 
         Returns
         -------
         FocalLossDisplay
-            This one, with ``ax_``, ``figure_`` and ``lines_``.
+            This display, with ``ax_``, ``figure_`` and ``lines_`` set.
 
         Raises
         ------
@@ -283,7 +286,7 @@ def _check_choice(name: str, value: Any, legal: dict[str, str]) -> None:
 
 
 def _fitted_loss(estimator: Any) -> FocalLoss | None:
-    """``focal_loss_`` of an estimator, of the best one of a search, of the last one of a pipeline."""
+    """``focal_loss_`` of an estimator, of the best estimator of a search, or of the last step of a pipeline."""
     if hasattr(estimator, "best_estimator_"):
         return _fitted_loss(estimator.best_estimator_)
     if hasattr(estimator, "steps"):
@@ -297,6 +300,6 @@ def _share_of_the_hardest(loss: Array, weight: Array) -> tuple[Array, Array]:
     order = np.argsort(-loss, kind="stable")
     rows = np.concatenate([[0.0], np.cumsum(weight[order])])
     carried = np.concatenate([[0.0], np.cumsum((weight * loss)[order])])
-    # Without any loss no row carries more than another.
+    # If the loss is 0 everywhere, every row has the same share.
     share = carried / carried[-1] if carried[-1] > 0 else rows / rows[-1]
     return rows / rows[-1], share

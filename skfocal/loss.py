@@ -32,26 +32,26 @@ class FocalLoss:
 
     .. math:: FL = -\alpha_t \, (1 - p_t)^{\gamma_t} \, \log p_t
 
-    where ``t`` is the true class of a row and ``p_t`` the probability the link gives to it: the sigmoid of one
-    score for two classes, the softmax of K scores otherwise.
+    where ``t`` is the true class of a row and ``p_t`` is the predicted probability of that class. With two classes the
+    probability is the sigmoid of one score. With K classes it is the softmax of K scores.
 
     Parameters
     ----------
     gamma : float or sequence of K floats, default=2.0
-        Focusing parameter, >= 0: how strongly well-classified rows are played down. 0 is cross-entropy. A
-        sequence gives each true class its own.
+        Focusing parameter, from 0 to 100. The larger gamma, the smaller the weight of well-classified rows. 0 is
+        cross-entropy. A sequence has one value per class; each row uses the value of its true class.
     alpha : float, sequence of K floats or None, default=None
-        Class weights. A number ``a`` in (0, 1) is for two classes: ``a`` for class 1 and ``1 - a`` for class 0.
-        A sequence gives one positive weight per class. None: every class weighs 1.
+        Class weights. A number ``a`` in (0, 1) is for two classes: class 1 has the weight ``a`` and class 0 the weight
+        ``1 - a``. A sequence has one positive weight per class. None gives every class the weight 1.
 
     Notes
     -----
-    Domain: ``y_true`` holds the indices 0 .. K-1; ``raw_prediction`` is any finite number. One column of scores,
-    shape (n,) or (n, 1), means two classes with the sigmoid link; (n, K) means K classes with the softmax link.
-    float32 scores give float32 results, everything else float64.
+    ``y_true`` contains the class indices 0 .. K-1, and ``raw_prediction`` contains finite numbers. Scores of shape (n,)
+    or (n, 1) are for two classes with the sigmoid link. Scores of shape (n, K) are for K classes with the softmax link.
+    The results are float32 if the scores are float32, and float64 otherwise.
 
-    The loss is not convex in the scores: the Hessian of a badly misclassified row is negative. It is reported
-    as it is; the boosters' objectives bound it.
+    The loss is not convex in the scores: the Hessian of a badly misclassified row is negative. `gradient_hessian`
+    returns the exact Hessian. The objectives of the boosters raise it to a positive value.
 
     References
     ----------
@@ -89,7 +89,7 @@ class FocalLoss:
         return self._per_class("gamma", n_classes)
 
     def alpha_per_class(self, n_classes: int) -> Array:
-        """``alpha`` of each class, (n_classes,), float64. Ones if ``alpha`` is None."""
+        """``alpha`` of each class, (n_classes,), float64. It is 1 for every class if ``alpha`` is None."""
         if self.alpha is None:
             return np.ones(n_classes)
         if isinstance(self.alpha, float):
@@ -116,22 +116,23 @@ class FocalLoss:
     def on(
         self, y_true: ArrayLike, n_scores: int, sample_weight: ArrayLike | None = None, dtype: Any = np.float64
     ) -> BinaryLossOnData | MulticlassLossOnData:
-        """Bind the loss to labels and weights, checked and laid out once for many evaluations.
+        """Bind the loss to labels and weights, which are then checked only once for many evaluations.
 
         Parameters
         ----------
         y_true : array-like of shape (n,)
             Class indices.
         n_scores : int
-            Scores a row: 1 is two classes with the sigmoid link, K >= 2 is K classes with the softmax link.
+            Number of scores per row: 1 for two classes with the sigmoid link, K >= 2 for K classes with the softmax
+            link.
         sample_weight : array-like of shape (n,), default=None
         dtype : numpy dtype, default=float64
-            Of the scores that will come and of the results: float32 or float64.
+            float32 or float64. The scores have to be of this dtype, and so are the results.
 
         Returns
         -------
         BinaryLossOnData or MulticlassLossOnData
-            Its methods take raw scores alone.
+            Its methods take only the raw scores.
         """
         dtype, n_classes = np.dtype(dtype), max(2, n_scores)
         y = check_y_true(y_true, n_classes)
@@ -140,7 +141,7 @@ class FocalLoss:
     def _bind(
         self, y: Array, n_scores: int, weight: Array | None, dtype: Any
     ) -> BinaryLossOnData | MulticlassLossOnData:
-        """`on` for labels and weights that are known to be right."""
+        """`on` without checks of the labels and weights."""
         n_classes = max(2, n_scores)
         if self.alpha is not None:
             alpha = self.alpha_per_class(n_classes).astype(dtype)[y]
@@ -180,9 +181,9 @@ class FocalLoss:
         return data.loss(raw)
 
     def gradient(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> Array:
-        """Derivative of each row's loss by its scores.
+        """Derivative of each row's loss with respect to its scores.
 
-        Parameters are those of `loss`.
+        The parameters are those of `loss`.
 
         Returns
         -------
@@ -194,23 +195,23 @@ class FocalLoss:
     def gradient_hessian(
         self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Array, Array]:
-        """First and second derivative of each row's loss by its scores; the second is exact and may be negative.
+        """First and second derivatives of each row's loss with respect to its scores.
 
-        Parameters are those of `loss`.
+        The second derivative is exact and can be negative. The parameters are those of `loss`.
 
         Returns
         -------
         gradient : ndarray of shape (n,) or (n, K)
         hessian : ndarray of shape (n,) or (n, K)
-            For K scores the diagonal of each row's K x K Hessian.
+            For K scores, the diagonal of each row's K x K Hessian matrix.
         """
         raw = check_raw_prediction(raw_prediction)
         labels = as_labels(y_true, raw.shape[0])
         n_scores = _n_scores(raw)
         weight = check_sample_weight(sample_weight, raw.shape[0], raw.dtype)
         gradient, hessian = empty_pair(raw.shape, raw.dtype)
-        # Labels are checked and laid out in the blocks of the kernel: that is three times faster than all at once, for
-        # what a block needs beside its results stays in the cache.
+        # Labels are checked and converted in the same blocks of rows that the kernel uses. This is three times faster
+        # than converting all rows at once, because the intermediate arrays of a block stay in the cache.
         step = rows_per_block(raw.shape[0], n_scores)
         for start in range(0, raw.shape[0], step):
             rows = slice(start, start + step)
@@ -220,12 +221,12 @@ class FocalLoss:
         return gradient, hessian
 
     def __call__(self, y_true: ArrayLike, raw_prediction: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Weighted mean of `loss`: its sum over the sum of ``sample_weight``."""
+        """Weighted mean loss: the sum of `loss` divided by the sum of ``sample_weight``."""
         rows = self.loss(y_true, raw_prediction).astype(np.float64, copy=False)
         weight = check_sample_weight(sample_weight, rows.shape[0], np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(np.average(rows, weights=weight))
-        if not np.isfinite(mean):  # the sum is not, but no mean exceeds the largest of its numbers
+        if not np.isfinite(mean):  # the sum overflowed, but the mean is at most the largest loss
             largest = rows.max()
             share = None if weight is None else weight / weight.max()
             mean = min(1.0, float(np.average(rows / largest, weights=share))) * float(largest)
@@ -234,24 +235,25 @@ class FocalLoss:
     # Optimum and posterior
 
     def fit_intercept_only(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float | Array:
-        """Constant score(s) that minimise the weighted mean loss.
+        """Constant scores that minimize the weighted mean loss.
 
         Parameters
         ----------
         y_true : array-like of shape (n,)
-            Class indices. Three classes or more if ``gamma`` or ``alpha`` has as many entries, or if an index
-            of 2 or more occurs; otherwise two.
+            Class indices. If ``gamma`` or ``alpha`` has several entries, their number is the number of classes.
+            Otherwise it is the largest index plus one, and at least 2.
         sample_weight : array-like of shape (n,), default=None
 
         Returns
         -------
         float or ndarray of shape (K,)
-            For K scores, which are free up to a constant, the logarithms of probabilities that sum to 1. A
-            class without weight counts as a share of 1e-15, so that the result is finite.
+            One score for two classes, K scores for K classes. Adding a constant to K scores does not change their
+            softmax; the scores returned are the logarithms of probabilities that sum to 1. A class without weight is
+            given the share 1e-15, so that the result is finite.
 
         Notes
         -----
-        There, `predict_proba` with ``calibration="full"`` gives the weighted class shares.
+        At these scores, `predict_proba` with ``calibration="full"`` gives the weighted class frequencies.
         """
         return self.optimal_scores(self._class_totals(y_true, sample_weight))
 
@@ -263,10 +265,10 @@ class FocalLoss:
         return np.bincount(y, weights=weight, minlength=n_classes)
 
     def optimal_scores(self, class_totals: ArrayLike) -> float | Array:
-        """`fit_intercept_only` from the total sample weight of each class, (K,)."""
+        """Optimal constant scores, as of `fit_intercept_only`, from the total sample weight of each class, (K,)."""
         totals = np.asarray(class_totals, dtype=np.float64)
         n_classes = totals.shape[0]
-        # 1e-15: the floor LightGBM sets for a class share, with a finite logit in float64 on both sides.
+        # 1e-15 is LightGBM's lower bound for a class share. The logits of 1e-15 and of 1 - 1e-15 are finite in float64.
         share = np.clip(totals / totals.sum(), 1e-15, 1.0 - 1e-15)
         gamma, log_alpha = self.gamma_per_class(n_classes), np.log(self.alpha_per_class(n_classes))
         if n_classes == 2:
@@ -275,9 +277,9 @@ class FocalLoss:
         return _multiclass_optimum(np.log(share), gamma, log_alpha)
 
     def log_loss_scale(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Factor that gives the loss the curvature of log loss, each at its optimal constant.
+        """Factor that gives the focal loss the curvature of log loss.
 
-        Parameters are those of `fit_intercept_only`.
+        The parameters are those of `fit_intercept_only`.
 
         Returns
         -------
@@ -286,15 +288,16 @@ class FocalLoss:
 
         Notes
         -----
-        Multiplied by it, the loss is to a booster's regularisation what log loss is: ``reg_lambda`` and
-        ``min_child_weight`` are compared with sums of second derivatives. At ``gamma=1`` those of the focal loss are
-        1.5 times as large for two equal classes and twice as large where one is rare, so that the same parameters
-        regularise less.
+        The curvature of each loss is its mean second derivative at its own optimal constant score. A booster compares
+        ``reg_lambda`` and ``min_child_weight`` with sums of second derivatives. If the focal loss is multiplied by this
+        factor, these parameters have the effect that they have with log loss. Without the factor they regularize less:
+        at ``gamma=1`` the focal loss has a curvature that is too large by a factor of 1.5 for two equal classes, and of
+        2 if one class is rare.
         """
         return self.scale_of_totals(self._class_totals(y_true, sample_weight))
 
     def scale_of_totals(self, class_totals: ArrayLike) -> float:
-        """`log_loss_scale` from the total sample weight of each class, (K,)."""
+        """The factor of `log_loss_scale`, from the total sample weight of each class, (K,)."""
         totals = np.asarray(class_totals, dtype=np.float64)
         n_classes = totals.shape[0]
 
@@ -309,25 +312,26 @@ class FocalLoss:
         return scale if np.isfinite(scale) and scale > 0 else 1.0
 
     def predict_proba(self, raw_prediction: ArrayLike, calibration: Calibration = "focus") -> Array:
-        """Class probabilities that belong to raw scores.
+        """Class probabilities of raw scores.
 
         Parameters
         ----------
         raw_prediction : array-like of shape (n,) or (n, K)
         calibration : {"focus", "full"} or None, default="focus"
-            Focal scores are not log-odds: at the minimiser of the expected loss the sigmoid or softmax of the
-            scores is *not* the probability of the class. ``"focus"`` undoes what gamma did, ``"full"`` what
-            gamma and alpha did, None gives the bare sigmoid or softmax.
+            The scores that minimize the focal loss are not log-odds, so their sigmoid or softmax is *not* the
+            probability of the class. ``"focus"`` corrects for gamma. ``"full"`` corrects for gamma and alpha. None
+            returns the sigmoid or softmax without a correction.
 
         Returns
         -------
         ndarray of shape (n, 2) or (n, K)
-            Rows sum to 1. Ranking within a binary problem is the same for all three values.
+            Each row sums to 1. With two classes, the ranking of the rows is the same for all three values of
+            ``calibration``.
 
         Notes
         -----
-        ``P(y=k|x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with
-        ``r_k = -log(p_k)/q_k``, see Charoenphakdee et al. 2021, theorem 11.
+        ``P(y=k|x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with ``q_k = 1 - p_k``
+        and ``r_k = -log(p_k)/q_k``; see Charoenphakdee et al. (2021), theorem 11.
         """
         raw, calibration = _without_overflow(check_raw_prediction(raw_prediction)), check_calibration(calibration)
         n_classes = 2 if raw.ndim == 1 else raw.shape[1]
@@ -339,7 +343,8 @@ class FocalLoss:
                 gammas = float(gamma[0]), float(gamma[1])
                 ratio = 0.0 if log_alpha is None else float(log_alpha[1] - log_alpha[0])
             proba = np.empty((raw.shape[0], 2), dtype=raw.dtype)
-            # By blocks, so that the logits are never all there: fresh memory takes as long as the exponentials.
+            # Block by block, so that no array of all logits is needed: allocating one takes as long as the
+            # exponentials.
             for start in range(0, raw.shape[0], BLOCK_ELEMENTS):
                 rows = slice(start, start + BLOCK_ELEMENTS)
                 logit = binary.posterior_logit(raw[rows], *gammas, ratio)
@@ -357,7 +362,7 @@ class FocalLoss:
 
 @dataclass(frozen=True)
 class BinaryLossOnData:
-    """The loss of one score a row on given labels and weights. Shapes and letters as in ``_kernels.binary``."""
+    """The loss of one score per row, bound to labels and weights. Letters as in ``_kernels.binary``."""
 
     minus_s: Array
     weight: Array | None
@@ -390,7 +395,7 @@ class BinaryLossOnData:
 
 @dataclass(frozen=True)
 class MulticlassLossOnData:
-    """The loss of K scores a row on given labels and weights. Shapes and letters as in ``_kernels.softmax``."""
+    """The loss of K scores per row, bound to labels and weights. Letters as in ``_kernels.softmax``."""
 
     y: Array
     weight: Array | None
@@ -426,7 +431,7 @@ def _n_scores(raw: Array) -> int:
 
 
 def _without_overflow(raw: Array) -> Array:
-    """Scores of the same posterior whose differences, times ``1 + gamma``, are finite."""
+    """Scores that have the same posterior and whose differences are finite when multiplied by ``1 + gamma``."""
     limit = raw.dtype.type(np.finfo(raw.dtype).max / 1024)  # 2 * (1 + MAX_GAMMA) is less
     if -limit <= raw.min() and raw.max() <= limit:
         return raw
@@ -439,7 +444,7 @@ def _without_overflow(raw: Array) -> Array:
 
 
 def _binary_optimum(log_odds: float, gamma: Array, log_alpha_ratio: float) -> float:
-    """Score at which the posterior, class weights undone, has these log-odds."""
+    """Score whose probability, corrected for gamma and the class weights, has these log-odds."""
     if not gamma.any():
         return log_odds + log_alpha_ratio
 
@@ -453,7 +458,7 @@ def _binary_optimum(log_odds: float, gamma: Array, log_alpha_ratio: float) -> fl
 
 
 def _multiclass_optimum(log_share: Array, gamma: Array, log_alpha: Array) -> Array:
-    """Log-probabilities at which the posterior, class weights undone, is the class shares.
+    """Log-probabilities whose posterior, corrected for the class weights, equals the class shares.
 
     With ``phi(p) = p / (q**gamma * (1 + gamma*p*r))`` the posterior of class k is ``phi_k(p_k) / alpha_k`` over
     their sum. Each phi_k is strictly increasing: with ``p = sigmoid(x)`` the derivative of its logarithm by x is
@@ -482,7 +487,7 @@ def _multiclass_optimum(log_share: Array, gamma: Array, log_alpha: Array) -> Arr
             value, slope = log_phi(logit)
             too_low = value < c + target
             low, high = np.where(too_low, logit, low), np.where(too_low, high, logit)
-            # Newton's step, or to the middle where that leaves the bracket.
+            # A Newton step, or a bisection step if Newton's step leaves the bracket.
             new = logit - np.divide(value - (c + target), slope, out=np.full_like(logit, np.inf), where=slope > 0.0)
             new = np.where((low <= new) & (new <= high), new, 0.5 * (low + high))
             logit, moved = new, np.abs(new - logit)

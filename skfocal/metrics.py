@@ -32,20 +32,21 @@ def focal_loss(
     y_true : array-like of shape (n_samples,)
         True labels.
     raw_prediction : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Scores before the sigmoid or softmax, as ``decision_function`` gives them. Not probabilities.
+        Scores before the sigmoid or softmax, as returned by ``decision_function``, not probabilities.
     gamma : float or sequence of floats, default=2.0
-        Focusing parameter >= 0, one or one per class.
+        Focusing parameter, from 0 to 100: one number, or one per class.
     alpha : float, sequence of floats or None, default=None
-        Class weights, see `skfocal.FocalLoss`.
+        Class weights, as in `skfocal.FocalLoss`.
     sample_weight : array-like of shape (n_samples,), default=None
     labels : array-like of shape (n_classes,), default=None
-        Labels in the order of the columns of ``raw_prediction`` (for one column: negative, positive). None:
-        the sorted labels of ``y_true``, which must then hold every class.
+        Labels in the order of the columns of ``raw_prediction``. If it has one column, the negative label comes first
+        and the positive label second. None stands for the sorted labels of ``y_true``, which must then contain every
+        class.
 
     Returns
     -------
     float
-        At least 0, lower is better, in nats.
+        The loss in nats, >= 0. Lower is better.
 
     Raises
     ------
@@ -81,19 +82,19 @@ def focal_loss(
 
 
 class NegFocalLossScorer:
-    """``-focal_loss`` of an estimator's ``decision_function``, in the form scikit-learn calls scorers in.
+    """Scorer for scikit-learn: the negative ``focal_loss`` of an estimator's ``decision_function``.
 
     Parameters
     ----------
     gamma : float or sequence of floats, default=2.0
-        Of the loss that is reported: the same whatever ``focal_gamma`` a model was trained with.
+        Focusing parameter of the reported loss. It does not depend on the ``focal_gamma`` of the model.
     alpha : float, sequence of floats or None, default=None
-        Of the loss that is reported.
+        Class weights of the reported loss. They do not depend on the ``focal_alpha`` of the model.
 
     Notes
     -----
-    `neg_focal_loss_scorer` is the instance with default parameters. A class that is missing in a fold is no
-    error: the order of the scores' columns comes from the estimator.
+    `neg_focal_loss_scorer` is an instance with default parameters. A fold may lack a class, because the order of the
+    columns of the scores is taken from the estimator's ``classes_``.
 
     Examples
     --------
@@ -116,28 +117,29 @@ class NegFocalLossScorer:
         return f"NegFocalLossScorer(gamma={self.focal_loss.gamma!r}, alpha={self.focal_loss.alpha!r})"
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> NegFocalLossScorer:
-        """Request ``sample_weight`` under scikit-learn's metadata routing.
+        """Set whether ``sample_weight`` is passed to the scorer by scikit-learn's metadata routing.
 
         Parameters
         ----------
         sample_weight : bool, str or None
-            True: pass it on; False: do not; a string: its name where it is passed; None: an error if passed.
+            True: ``sample_weight`` is passed to the scorer. False: it is not passed. None: it is an error to give it. A
+            string is the name under which the caller gives the weights.
 
         Returns
         -------
         NegFocalLossScorer
-            A scorer with this request; the one it was asked of stays as it is.
+            A new scorer with this request. The original scorer is not changed.
         """
         scorer = NegFocalLossScorer(self.focal_loss.gamma, self.focal_loss.alpha)
         scorer._request.score.add_request(param="sample_weight", alias=sample_weight)
         return scorer
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """What is requested, for scikit-learn."""
+        """The metadata request of this scorer, for scikit-learn."""
         return self._request
 
     def __call__(self, estimator: Any, X: Any, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Score a fitted classifier, higher is better.
+        """Score a fitted classifier. Higher is better.
 
         Parameters
         ----------

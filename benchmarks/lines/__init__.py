@@ -1,1 +1,3 @@
-"""The lines of ``speed.py``, a module for each part of the package. A line's function returns what to time."""
+"""The lines of ``speed.py``, with a module for each part of the package. The function of a line returns the functions
+to time.
+"""

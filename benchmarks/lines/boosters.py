@@ -1,4 +1,4 @@
-"""Boosters against their parents, with the floor: the parent itself with an objective that computes nothing."""
+"""Boosters compared with their parents, and the floor: the parent with an objective that computes nothing."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ CACHE = {}
 
 
 def size(quick, n_classes=2):
-    """Rows and rounds of a training: those of ``--quick``, or the full size."""
+    """Numbers of rows and rounds of a training, for ``--quick`` or for the full size."""
     full = 1_000_000 if n_classes == 2 else 200_000
     return (full // 10, 20) if quick else (full, 50)
 
@@ -25,7 +25,7 @@ def tall(n, n_classes=2):
 
 
 class Recorded:
-    """An objective that returns what the focal objective returned at the first call: the price of the way there."""
+    """An objective that always returns the first result of the focal objective. It measures the cost of the calls."""
 
     def __init__(self, objective):
         self.objective, self.result = objective, None
@@ -44,7 +44,7 @@ def fits(focal, parent, objective, gamma, quick, n_jobs, n_classes=2, **paramete
     n, rounds = size(quick, n_classes)
     X, y = tall(n, n_classes)
     parameters["n_estimators"] = rounds
-    # With gamma 0 both grow the same trees.
+    # With gamma 0 both have the same trees.
     extra = {"max_step": None} if gamma == 0 else {}
     ours = focal(gamma, n_jobs=n_jobs, balanced_bins=gamma != 0, **extra, **parameters)
     theirs = parent(n_jobs=n_jobs, **parameters)
@@ -53,7 +53,7 @@ def fits(focal, parent, objective, gamma, quick, n_jobs, n_classes=2, **paramete
 
 
 def native_lightgbm(quick, n_jobs):
-    """``lgb.train`` with our objective and with the built-in one, data set included."""
+    """``lgb.train`` with skfocal's objective and with the built-in objective, including the data set."""
     import lightgbm as lgb
 
     from skfocal.lightgbm import FocalObjective
@@ -80,7 +80,7 @@ def predictions(focal, parent, quick, **parameters):
 
 
 def small(focal, parent, n, **parameters):
-    """Fits of a table as a grid search meets them, each class with its own defaults; the floor as in `fits`."""
+    """Fits of a small table, as in a grid search. Each class has its default parameters. The floor is as in `fits`."""
     X, y = make_classification(n, 20, n_informative=8, weights=[0.9], random_state=0)
     ours, theirs = focal(n_jobs=1, **parameters), parent(n_jobs=1, **parameters)
     floor = parent(n_jobs=1, objective=plain_log_loss, **parameters)
@@ -88,13 +88,13 @@ def small(focal, parent, n, **parameters):
 
 
 def plain_log_loss(y_true, y_pred):
-    """Log loss as a few lines of NumPy: what any custom objective costs."""
+    """Log loss in a few lines of NumPy, which shows the cost of any custom objective."""
     p = 1.0 / (1.0 + np.exp(-y_pred))
     return p - y_true, np.maximum(p * (1.0 - p), 1e-16)
 
 
 def small_lines(focal, parent, **parameters):
-    """Lines of small fits with all defaults."""
+    """Lines of small fits with default parameters."""
     return [
         (
             f"{focal.__name__}, {n:,} x 20, 100 trees, all defaults, 1 thread",
@@ -106,7 +106,7 @@ def small_lines(focal, parent, **parameters):
 
 
 def lightgbm_lines():
-    """Lines of LightGBM, none if it is not installed."""
+    """Lines of LightGBM, or no lines if it is not installed."""
     try:
         from lightgbm import LGBMClassifier
 
@@ -116,7 +116,7 @@ def lightgbm_lines():
     classes = FocalLGBMClassifier, LGBMClassifier
 
     def fit(gamma, threads, n_classes=2):
-        # The parent's penalty, which is not the default here: the trees are of the same size then.
+        # The parent's penalty, which differs from the default of skfocal, so that the trees have the same size.
         return lambda quick: fits(
             *classes, FocalObjective, gamma, quick, threads, n_classes, verbosity=-1, reg_lambda=0.0
         )
@@ -140,7 +140,7 @@ def lightgbm_lines():
 
 
 def xgboost_lines():
-    """Lines of XGBoost, none if it is not installed."""
+    """Lines of XGBoost, or no lines if it is not installed."""
     try:
         from xgboost import XGBClassifier
 

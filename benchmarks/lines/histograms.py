@@ -1,4 +1,4 @@
-"""scikit-learn's own booster with the focal loss against itself with log loss."""
+"""scikit-learn's own booster with the focal loss, compared with the same booster with log loss."""
 
 from functools import partial
 
@@ -14,16 +14,16 @@ SAME_TREES = {"focal_gamma": 0.0, "max_step": None, "l2_regularization": 0.0}
 
 
 def on_threads(n_threads, function, *arguments):
-    """A call with that many threads of OpenMP: the booster has no parameter for it."""
+    """Call a function with a number of OpenMP threads, for which the booster has no parameter."""
     with threadpool_limits(n_threads, user_api="openmp"):
         return function(*arguments)
 
 
 def fits(gamma, n_threads, quick, n_classes=2):
-    """Fits of the focal classifier and of its parent, of as many rounds each."""
+    """Fits of the focal classifier and of its parent, with the same number of rounds."""
     n, rounds = size(quick, n_classes)
     X, y = tall(n, n_classes)
-    # Early stopping would stop the two at different rounds.
+    # With early stopping, the two would stop at different rounds.
     parameters = {"max_iter": rounds, "early_stopping": False}
     focal = SAME_TREES if gamma == 0 else {"focal_gamma": gamma}
     ours = FocalHistGradientBoostingClassifier(**focal, **parameters)

@@ -1,4 +1,4 @@
-"""Kernels against the formulas as NumPy expressions, and against other packages' objectives where installed."""
+"""Kernels compared with the formulas as NumPy expressions, and with the objectives of other packages if installed."""
 
 from functools import partial
 
@@ -30,14 +30,14 @@ def plain_softmax(z, y, gamma):
 
 
 def margins(n):
-    """Scores and signs like those of a booster half way."""
+    """Scores and signs as in the middle of the training of a booster."""
     rng = np.random.default_rng(0)
     s = np.where(rng.random(n) < 0.1, 1.0, -1.0)
     return rng.normal(size=n) * 2 + s, s
 
 
 def binary(gamma, dtype, n=1_000_000):
-    """Our kernel, labels laid out once and results in the same arrays as in training, and the plain formulas."""
+    """The kernel as in training (labels converted once, results in the same arrays), and the formulas in NumPy."""
     z, s = margins(n)
     scores, data = z.astype(dtype), FocalLoss(gamma).on(s > 0, 1, dtype=dtype)
     out = np.empty(n, dtype), np.empty(n, dtype)
@@ -45,7 +45,7 @@ def binary(gamma, dtype, n=1_000_000):
 
 
 def public(label_dtype, n=1_000_000):
-    """``FocalLoss.gradient_hessian`` with all its checks, of labels of this type, and the plain formulas."""
+    """``FocalLoss.gradient_hessian`` with all its checks, for labels of this type, and the formulas in NumPy."""
     z, s = margins(n)
     return partial(FocalLoss(2.0).gradient_hessian, (s > 0).astype(label_dtype), z), partial(plain_binary, z, s, 2.0)
 
@@ -59,20 +59,20 @@ def softmax(n=1_000_000, n_classes=5):
 
 
 def threads():
-    """Two threads against one."""
+    """Two threads compared with one."""
     one, _ = binary(2.0, np.float64)
     return partial(one, n_threads=2), one
 
 
 def ten_million():
-    """10M rows against ten times 1M."""
+    """10M rows compared with ten times 1M rows."""
     large, _ = binary(2.0, np.float64, 10_000_000)
     small, _ = binary(2.0, np.float64)
     return large, lambda: [small() for _ in range(10)]
 
 
 def imlightgbm():
-    """Against imlightgbm's objective, both on labels, scores and gamma."""
+    """Comparison with imlightgbm's objective, on the same labels, scores and gamma."""
     from imlightgbm.objective import binary_focal_objective
 
     z, s = margins(1_000_000)
@@ -82,7 +82,7 @@ def imlightgbm():
 
 
 def gbdtcbl():
-    """Against gbdtCBL's objective for LightGBM, both on labels and scores."""
+    """Comparison with gbdtCBL's objective for LightGBM, on the same labels and scores."""
     from gbdtCBL.binary import FLLoss
 
     z, s = margins(1_000_000)
@@ -97,7 +97,7 @@ KERNELS = [
     ("kernel, binary, 1M rows, float32, gamma 2", 0.15, lambda quick: binary(2.0, np.float32)),
     ("kernel, multiclass, 1M rows, 5 classes, gamma 2", 0.30, lambda quick: softmax()),
 ]
-# In processes in which those in C are switched off: they can't be told to do without AVX-512.
+# These lines run in processes without the C kernels, because AVX-512 cannot be disabled in the C kernels.
 NUMPY = [(f"{name}, in NumPy", bound, make) for name, bound, make in KERNELS]
 WITHOUT_AVX512 = [
     (f"{name}, in NumPy without AVX-512", bound, make)

@@ -1,4 +1,4 @@
-"""FocalLogisticRegression against scikit-learn's lbfgs, both run to the same gradient norm."""
+"""FocalLogisticRegression compared with scikit-learn's lbfgs, both up to the same gradient norm."""
 
 import warnings
 from functools import cache, partial
@@ -14,11 +14,11 @@ from skfocal import FocalLoss
 from skfocal.linear_model import FocalLogisticRegression
 
 LARGEST_GRADIENT = 1e-4
-"""Largest entry of the mean loss's gradient, penalty included, that either may leave; columns have unit variance."""
+"""Largest allowed entry of the gradient of the mean loss, including the penalty. Columns have unit variance."""
 
 
 def objective_and_gradient(model, X, y, gamma):
-    """``mean loss + ||coef||**2 / (2n)`` and its largest derivative, at a fitted model."""
+    """``mean loss + ||coef||**2 / (2n)`` and the largest entry of its gradient, for a fitted model."""
     z, n = model.decision_function(X), X.shape[0]
     loss = FocalLoss(gamma)
     slope = loss.gradient(y, z)
@@ -27,7 +27,7 @@ def objective_and_gradient(model, X, y, gamma):
 
 
 def solved(make, X, y, gamma, objective_at_most=np.inf):
-    """The loosest of a ladder of tolerances that reaches the gradient norm (and objective), and the objective there."""
+    """The largest of several tolerances that reaches the gradient norm (and the objective), and the objective there."""
     for tol in np.logspace(-2, -9, 36):
         model = make(tol).fit(X, y)
         value, largest = objective_and_gradient(model, X, y, gamma)
@@ -38,13 +38,13 @@ def solved(make, X, y, gamma, objective_at_most=np.inf):
 
 @cache
 def reference(make_table):
-    """A table, and scikit-learn's fit of its log loss with the objective that it reaches."""
+    """A table, and scikit-learn's fit with log loss and its objective."""
     X, y = make_table()
     return X, y, *solved(lambda tol: LogisticRegression(tol=tol, max_iter=10_000), X, y, 0.0)
 
 
 def pair(make_table, gamma):
-    """Fits of ours at gamma and of scikit-learn's log loss."""
+    """Fits of FocalLogisticRegression at gamma and of scikit-learn's log loss."""
     X, y, theirs, reached = reference(make_table)
     ours, value = solved(
         lambda tol: FocalLogisticRegression(gamma, tol=tol, max_iter=10_000), X, y, gamma,
@@ -62,7 +62,7 @@ def dense(n, d):
 
 
 def sparse_table(n=100_000, d=20_000, per_row=50):
-    """Words in texts: some columns are common, most are rare."""
+    """A table like word counts of texts: a few columns are frequent, most are rare."""
     rng = np.random.default_rng(0)
     columns = (d * rng.random((n, per_row)) ** 3).astype(np.int32)
     X = sparse.csr_matrix((np.ones(n * per_row), columns.ravel(), np.arange(0, n * per_row + 1, per_row)), shape=(n, d))
@@ -89,7 +89,7 @@ LINES = table_lines()
 
 
 def real_data(folder):
-    """Whether both converge on raw columns with their default ``max_iter``, and at which objective."""
+    """Whether both converge on unscaled columns with the default ``max_iter``, and their objectives."""
     print(
         "\nFocalLogisticRegression(0.0) and LogisticRegression() with their defaults on raw columns, medians for NaN:"
     )

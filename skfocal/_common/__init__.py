@@ -1,1 +1,3 @@
-"""What the rooms share: validation, labels, the classifiers' and the objectives' bases, metrics by name."""
+"""What the folders of the libraries share: validation, labels, base classes of classifiers and objectives, named
+metrics.
+"""

@@ -1,4 +1,4 @@
-"""What the boosters' classifiers share: constructor, parameters, documentation. May import ``loss``; no booster."""
+"""What the boosters' classifiers share: constructor, parameters, documentation. May import ``loss``, but no booster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skfocal._common.objective import MAX_STEP_DOC
 from skfocal._common.validation import check_bool, check_max_step
 
 DEFAULT_GAMMA = 0.5
-"""See docs/evidence.md: above 0 gamma changes little in boosters, and 2 costs log loss on most tables."""
+"""See docs/evidence.md: in boosters a gamma above 0 changes little, and 2 increases the log loss on most tables."""
 
 BOOSTER_PARAMETERS_DOC = (
     PARAMETERS_DOC.replace("default=2.0", f"default={DEFAULT_GAMMA}") + MAX_STEP_DOC + CALIBRATION_DOC
@@ -22,21 +22,22 @@ FITTED_DOC = """
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     focal_loss_ : FocalLoss
-        The loss that was minimised, ``focal_alpha`` resolved to one weight per class.
+        The loss that was minimized. Its ``alpha`` has one weight per class, computed from ``focal_alpha``.
 """
 
 
 class FocalBoosterMixin(FocalClassifierMixin):
-    """Constructor of a booster's classifier: our parameters, and behind them its parent's.
+    """Constructor of a booster's classifier: the focal parameters, followed by the parameters of its parent.
 
-    Goes before the library's own class among the bases. ``inspect.signature`` and so tab completion, ``repr`` and
-    ``get_params`` show the parent's parameters, with its defaults but for ``changed_defaults``.
+    Among the bases of a class it precedes the library's own class. ``inspect.signature``, and therefore tab completion,
+    ``repr`` and ``get_params``, show the parent's parameters with the parent's defaults, except for
+    ``changed_defaults``.
     """
 
     focal_parameters = (*FocalClassifierMixin.focal_parameters, "max_step", "balanced_bins")
 
     changed_defaults: ClassVar[dict[str, Any]] = {}
-    """Parameters of the parent that have another default here."""
+    """Parameters of the parent whose default differs in this class."""
 
     max_step: Any
     balanced_bins: Any
@@ -70,7 +71,7 @@ class FocalBoosterMixin(FocalClassifierMixin):
 
 
 def _with_parents_parameters(cls: type[FocalBoosterMixin]) -> Callable[..., None]:
-    """The mixin's constructor for this class, with a signature that lists the parameters of the parents as well."""
+    """The mixin's constructor for this class. Its signature also lists the parameters of the parents."""
 
     @wraps(FocalBoosterMixin.__init__)
     def constructor(self: FocalBoosterMixin, *args: Any, **kwargs: Any) -> None:
@@ -88,7 +89,9 @@ def _with_parents_parameters(cls: type[FocalBoosterMixin]) -> Callable[..., None
 
 
 def _parents_parameters(cls: type) -> Iterator[tuple[str, inspect.Parameter]]:
-    """Parameters of the constructors behind the mixin, each once; a class that takes ``**kwargs`` hands them on."""
+    """Parameters of the constructors that follow the mixin, each once. A class with ``**kwargs`` passes them to the
+    next class.
+    """
     seen = {"self"}
     for parent in cls.__mro__[cls.__mro__.index(FocalBoosterMixin) + 1 :]:
         if parent is object or "__init__" not in vars(parent):

@@ -1,4 +1,4 @@
-"""What the estimators share: their parameters, their loss, probabilities. May import ``loss``, ``labels``."""
+"""What the estimators share: parameters, loss and probabilities. May import ``loss``, ``labels``."""
 
 from __future__ import annotations
 
@@ -15,26 +15,38 @@ from skfocal.loss import FocalLoss
 
 PARAMETERS_DOC = """
     focal_gamma : float or array-like of shape (n_classes,), default=2.0
-        Focusing parameter, from 0 to 100: how strongly well-classified rows are played down. 0 is log loss. One
-        number, or one per class in the order of ``classes_``.
+        Focusing parameter, from 0 to 100. The larger it is, the smaller the weight of well-classified rows. 0 is log
+        loss. Either one number, or one number per class in the order of ``classes_``.
     focal_alpha : dict, "balanced", "effective", array-like of shape (n_classes,), float or None, default=None
-        Class weights. A dict goes by label, ``{"fraud": 10.0}``; labels that it does not name weigh 1. "balanced" is
-        inversely proportional to the class frequencies, "effective" to the effective numbers of
-        `skfocal.effective_number_weights`. An array is in the order of ``classes_``. A number in (0, 1) is the weight
-        of the second of two classes **in sorted order** ("ok" of "fraud" and "ok"), the first weighing the rest to 1.
-        Whatever the form, the weights are rescaled to a mean of 1 over the training rows, so that the number 0.5 means
-        no weighting.
+        Class weights. None gives every class the weight 1. The other values are:
+
+        - a dict maps labels to weights, as in ``{"fraud": 10.0}``. Labels that are not in the dict have the weight 1;
+        - "balanced" is inversely proportional to the class frequencies;
+        - "effective" uses the effective number of rows of each class, see `skfocal.effective_number_weights`;
+        - an array has one weight per class, in the order of ``classes_``;
+        - a number ``a`` in (0, 1) is for two classes: the second class has the weight ``a``, the first ``1 - a``.
+
+        .. warning::
+            "Second" means the second label **in sorted order**. Of the labels "fraud" and "ok" it is "ok", so that
+            ``focal_alpha=0.9`` increases the weight of "ok". A dict names the label and avoids this mistake.
+
+        The weights are then rescaled so that their mean over the training rows is 1. The number 0.5 therefore means no
+        class weights.
 """
 
 CALIBRATION_DOC = """
     calibration : {"focus", "full"} or None, default="focus"
-        What ``predict_proba`` undoes of the loss: "focus" undoes gamma, "full" gamma and the class weights
-        (giving the probability in the training population), None nothing (the bare sigmoid or softmax).
+        Which correction ``predict_proba`` applies to the scores. "focus" corrects for gamma. Without class weights, the
+        results are the probabilities of the classes; with class weights, the probabilities include them, as with
+        scikit-learn's ``class_weight``. "full" corrects for gamma and the class weights, and estimates the
+        probabilities in the training population. None applies no correction: the sigmoid or softmax of the scores.
 """
 
 
 class FocalClassifierMixin:
-    """Labels in, probabilities out. A subclass fits ``focal_loss_`` and gives raw scores."""
+    """Base of the classifiers: labels, class weights and probabilities. A subclass fits ``focal_loss_`` and computes
+    raw scores.
+    """
 
     focal_gamma: Any
     focal_alpha: Any
@@ -45,7 +57,7 @@ class FocalClassifierMixin:
 
     focal_parameters: ClassVar[tuple[str, ...]] = ("focal_gamma", "focal_alpha", "calibration")
 
-    # What scikit-learn makes the link in an estimator's HTML representation of.
+    # scikit-learn reads these two attributes for the link in an estimator's HTML representation.
     _doc_link_module = "skfocal"
 
     @property
@@ -54,7 +66,7 @@ class FocalClassifierMixin:
         return f"{base}/generated/{{estimator_module}}.{{estimator_name}}.html" if base else ""
 
     def _check_focal_parameters(self) -> None:
-        """What can be known to be wrong without data."""
+        """Check the parameters, as far as this is possible without data."""
         check_gamma(self.focal_gamma, "focal_gamma")
         if is_number(self.focal_alpha) and self.focal_alpha >= 1:
             raise ValueError(
@@ -71,11 +83,12 @@ class FocalClassifierMixin:
         check_calibration(self.calibration)
 
     def _build_loss(self, classes: Array, y: Array, sample_weight: Array | None, outer_weights: Array) -> FocalLoss:
-        """Make ``focal_loss_``, with alpha resolved to one weight per class, and set ``class_weights_``.
+        """Make ``focal_loss_``, whose alpha has one weight per class, and set ``class_weights_``.
 
-        ``sample_weight`` (n,) are the rows' own weights, ``outer_weights`` (K,) those of ``class_weight``. The two
-        kinds of class weights multiply: "balanced" is of the rows' own weights, or it would undo ``class_weight``.
-        "full" calibration undoes both. A class whose rows all weigh nothing keeps its place, as in scikit-learn.
+        ``sample_weight`` (n,) are the weights that the user gave for the rows, ``outer_weights`` (K,) are the weights
+        of ``class_weight``. The weights of ``focal_alpha`` and of ``class_weight`` are multiplied. "balanced" is
+        computed from ``sample_weight`` alone; otherwise it would cancel ``class_weight``. "full" calibration corrects
+        for both. A class whose rows all have the weight 0 remains a class, as in scikit-learn.
         """
         n_classes = classes.shape[0]
         totals = np.bincount(y, weights=sample_weight, minlength=n_classes)
@@ -85,19 +98,19 @@ class FocalClassifierMixin:
                 f"focal_gamma must be a number or one per class: got {len(gamma)} entries for {n_classes} classes"
             )
         alpha = resolve_alpha(self.focal_alpha, classes, totals)
-        # Of a class that class_weight leaves out, there is nothing to undo: its rows go in with a weight of 0.
+        # A class that class_weight excludes needs no correction: its rows have the weight 0 in training.
         outer_weights = np.where(outer_weights > 0, outer_weights, 1.0)
         self.class_weights_ = outer_weights if alpha is None else alpha * outer_weights
         return FocalLoss(gamma, None if alpha is None else tuple(alpha.tolist()))
 
     def _labels(self, raw: Array) -> Array:
-        """The class that the scores decide for."""
+        """Label of the class with the largest score."""
         indices = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
         labels: Array = self.classes_[indices]
         return labels
 
     def _probabilities(self, raw: Array) -> Array:
-        # The loss as it was fitted, but for the weights to undo: those of class_weight belong to them.
+        # The fitted loss, except that its weights include those of class_weight, which are corrected for as well.
         loss = FocalLoss(self.focal_loss_.gamma, tuple(self.class_weights_.tolist()))
         return loss.predict_proba(raw, check_calibration(self.calibration))
 
@@ -118,7 +131,7 @@ class FocalClassifierMixin:
 
 
 def documentation_url() -> str:
-    """``Documentation`` among the URLs of the installed package, without a slash at its end, or nothing."""
+    """The URL ``Documentation`` of the installed package without a trailing slash, or an empty string."""
     try:
         urls = metadata("skfocal").get_all("Project-URL") or []
     except PackageNotFoundError:

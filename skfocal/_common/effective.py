@@ -14,7 +14,7 @@ from skfocal._kernels.arguments import check_sample_weight, is_number
 def effective_number_weights(
     y: ArrayLike, beta: float = EFFECTIVE_BETA, *, sample_weight: ArrayLike | None = None
 ) -> dict[Any, float]:
-    r"""Class weights by the effective number of samples, a dict by label for any ``class_weight`` or ``focal_alpha``.
+    r"""Class weights by the effective number of samples, as a dict for ``class_weight`` or ``focal_alpha``.
 
     .. math:: w_k \propto \frac{1 - \beta}{1 - \beta^{n_k}}
 
@@ -23,16 +23,17 @@ def effective_number_weights(
     y : array-like of shape (n_samples,)
         Labels of two classes or more.
     beta : float, default=0.999
-        In [0, 1). 0 gives equal weights. The nearer to 1, the nearer the weights are to "balanced", inversely
-        proportional to the class frequencies. Classes of many more than ``1 / (1 - beta)`` rows weigh the same.
+        A number in [0, 1). 0 gives equal weights. As beta approaches 1, the weights approach "balanced", which is
+        inversely proportional to the class frequencies. Classes with many more than ``1 / (1 - beta)`` rows have the
+        same weight.
     sample_weight : array-like of shape (n_samples,), default=None
         A row of weight 2 counts as two rows.
 
     Returns
     -------
     dict
-        Label -> weight > 0. The weights sum to the number of classes. A class whose rows all weigh nothing weighs as
-        one of a single row.
+        Weight > 0 of each label. The sum of the weights is the number of classes. A class whose rows all have the
+        weight 0 gets the weight of a class with one row.
 
     Raises
     ------
@@ -41,7 +42,8 @@ def effective_number_weights(
 
     Notes
     -----
-    ``focal_alpha="effective"`` of the estimators is ``effective_number_weights(y)``, rescaled as every ``focal_alpha``.
+    ``focal_alpha="effective"`` of the estimators uses ``effective_number_weights(y)``, rescaled like every
+    ``focal_alpha``.
 
     References
     ----------

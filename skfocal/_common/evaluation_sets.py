@@ -27,14 +27,14 @@ def pairs_of(eval_set: Any) -> list[tuple[Any, Any]]:
 
 
 class EvaluationSets:
-    """The evaluation sets of one fit, checked: ``tables``, and their ``labels`` as indices.
+    """The checked evaluation sets of one fit: their ``tables``, and their ``labels`` as indices.
 
     Parameters
     ----------
     pairs : list of (X, y)
     X, y : array-like
-        The training data. As one of the sets they need no second look, and the libraries know them by their identity;
-        unless y is None, with which no set counts as the training data.
+        The training data. If one of the evaluation sets is the same object, it is not checked again, and the libraries
+        recognize it by identity. With y=None no set counts as the training data.
     rows : Rows
     """
 
@@ -49,7 +49,9 @@ class EvaluationSets:
         ]
 
     def weights(self, collection: Any, name: str, *, of_each: bool = False) -> list[Array | None] | None:
-        """Sample weights of each set, (n,) or None, from what `per_set` takes; ``of_each`` set, if so wanted."""
+        """Sample weights of each set, (n,) or None. ``collection`` is what `per_set` accepts; with ``of_each`` every
+        set needs an entry.
+        """
         if collection is None:
             return None
         given = per_set(collection, len(self.labels), name)
@@ -81,7 +83,7 @@ def per_set(collection: Any, n_sets: int, name: str) -> list[Any]:
 
 
 def _check_eval_set(eval_X: Any, eval_y: Any, X: Any, classes: Array, name: str) -> Array:
-    """Labels of an evaluation set as indices into ``classes``, (n,); its columns must be as many as those of ``X``."""
+    """Labels of an evaluation set as indices into ``classes``, (n,). It must have as many columns as ``X``."""
     if eval_X is None:
         raise ValueError(f"{name} must have data X and labels y, got None for X")
     indices = index_labels(eval_y, classes, f"y of {name}")
@@ -96,7 +98,7 @@ def _check_eval_set(eval_X: Any, eval_y: Any, X: Any, classes: Array, name: str)
 
 
 def _shape(X: Any) -> tuple[int | None, int | None]:
-    """Rows and columns, None where they can't be told without looking at the data."""
+    """Numbers of rows and columns; None if they are unknown without reading the data."""
     shape = getattr(X, "shape", None)
     if shape is None and isinstance(X, (list, tuple)):
         try:

@@ -16,13 +16,13 @@ from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
 EFFECTIVE_BETA = 0.999
-"""Of ``focal_alpha="effective"``. Cui et al. 2019 chose from 0.9, 0.99, 0.999 and 0.9999, by data set."""
+"""Beta of ``focal_alpha="effective"``. Cui et al. (2019) chose among 0.9, 0.99, 0.999 and 0.9999 for each data set."""
 
 
 def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
     """Classes in sorted order (K,), and each row's index into them (n,), intp."""
     if y is None:
-        # The first words are those that scikit-learn's checks look for.
+        # scikit-learn's checks look for the first words of this message.
         raise ValueError(f"requires {name} to be passed, but the target {name} is None")
     labels = one_dimensional(y, name)
     if labels.shape[0] == 0:
@@ -37,7 +37,7 @@ def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
 
 
 def one_dimensional(y: ArrayLike, name: str) -> Array:
-    """Labels as an array (n,); a column (n, 1) is taken with scikit-learn's warning."""
+    """Labels as an array (n,). A column (n, 1) is accepted with scikit-learn's warning."""
     if hasattr(y, "collect") and not hasattr(y, "__array__"):  # a polars LazyFrame
         y = y.collect()
     labels = np.asarray(y)
@@ -57,9 +57,10 @@ def _sort_labels(labels: Array) -> tuple[Array, Array]:
 
 
 def _count_integers(labels: Array) -> tuple[Array, Array] | None:
-    """What `_sort_labels` gives, in a tenth of its time; None unless labels are integers and lie close together.
+    """The result of `_sort_labels` in a tenth of its time, or None unless labels are integers in a small range.
 
-    Closer than half the number of rows: with more classes than that scikit-learn's check has something to say.
+    The range must be less than half the number of rows, because scikit-learn's check warns if there are more classes
+    than that.
     """
     if not (labels.dtype.kind in "iu" and np.can_cast(labels.dtype, np.intp)):
         return None
@@ -80,7 +81,7 @@ def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
     labels = one_dimensional(y, name)
     are_text = [array.dtype.kind in "UT" for array in (classes, labels)]
     if labels.dtype.kind != "O" and classes.dtype.kind != "O" and are_text[0] != are_text[1]:
-        # NumPy would compare numbers with their texts.
+        # NumPy would compare numbers with strings after converting the numbers to strings.
         raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[:1].tolist()[0]!r}")
     order = np.argsort(classes)
     try:
@@ -97,7 +98,7 @@ def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
 
 
 def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
-    """One weight per class with a mean of 1 over the rows, or None for ones.
+    """One weight per class whose mean over the rows is 1, or None if all weights are 1.
 
     ``totals`` (K,) is each class's sum of sample weights.
     """
@@ -127,10 +128,10 @@ def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
 
 
 def effective_weights(totals: Array, beta: float = EFFECTIVE_BETA) -> Array:
-    """``(1 - beta) / (1 - beta**n)`` of each class's total weight n, (K,); 1 for a class without, as for one row."""
+    """``(1 - beta) / (1 - beta**n)`` for the total weight n of each class, (K,). It is 1 for a class without weight."""
     if beta == 0.0:
         return np.ones(totals.shape[0])
-    # 1 - beta**n as it is, without a subtraction of nearly equal numbers.
+    # 1 - beta**n, computed without subtracting nearly equal numbers.
     effective = np.expm1(totals * np.log(beta)) / (beta - 1.0)
     weights: Array = np.divide(1.0, effective, out=np.ones(totals.shape[0]), where=totals > 0)
     return weights
@@ -141,7 +142,7 @@ def resolve_class_weight(
 ) -> Array:
     """scikit-learn's ``class_weight`` as one weight per class, (K,).
 
-    With ``sample_weight`` "balanced" goes by weighted frequencies: a weight of 2 is then the same as the row twice.
+    With ``sample_weight``, "balanced" uses weighted frequencies, so that a weight of 2 equals two copies of the row.
     """
     if isinstance(class_weight, str) and class_weight == "balanced" and sample_weight is not None:
         totals = np.bincount(indices, weights=sample_weight, minlength=classes.shape[0])

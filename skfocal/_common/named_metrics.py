@@ -1,8 +1,8 @@
 """Evaluation metrics by name, on probabilities and decisions. May import scikit-learn.
 
-A booster that is given an objective hands raw scores to the metrics it knows by name: its ``logloss`` of a margin
-is a number without meaning. The names here are computed by the estimator itself; those that rank (``auc`` and the
-like) are the same on scores and probabilities and stay with the library.
+With a custom objective, a booster passes raw scores to its named metrics, and ``logloss`` of a raw score is
+meaningless. The estimators therefore compute the metrics below themselves. Ranking metrics such as ``auc`` are the same
+for scores and probabilities and are left to the library.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ NamedMetric = Callable[[Array, Array, Array, Array | None], float]
 
 def log_loss_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
     """Log loss of the probabilities."""
-    # Rounded to 0, a probability would cost infinity: its own dtype's eps is the bound scikit-learn sets too.
+    # A probability that is rounded to 0 would have an infinite loss. The bound is the eps of the dtype, as in
+    # scikit-learn.
     of_true = np.clip(proba[np.arange(y.shape[0]), y], np.finfo(proba.dtype).eps, 1.0).astype(np.float64)
     return float(np.average(-np.log(of_true), weights=weight))
 
 
 def error_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
-    """Share of rows whose decision, that of ``predict``, is wrong."""
+    """Share of rows for which ``predict`` is wrong."""
     decision = raw > 0 if raw.ndim == 1 else raw.argmax(axis=1)
     return float(np.average(decision != y, weights=weight))
 
@@ -52,9 +53,10 @@ def mae_of(y: Array, raw: Array, proba: Array, weight: Array | None) -> float:
 
 
 def split_metrics(eval_metric: Any, name: str = "eval_metric") -> list[Any]:
-    """A metric or a list of metrics, each a callable, a name or several with commas between, as a list.
+    """Metrics as a list, from one metric or a list of metrics. Each is a callable, a name, or several names with
+    commas.
 
-    None stands for no metric, as both boosters read it.
+    None stands for no metric, as in both boosters.
     """
     metrics: list[Any] = []
     for metric in eval_metric if isinstance(eval_metric, (list, tuple, set)) else [eval_metric]:
@@ -68,5 +70,5 @@ def split_metrics(eval_metric: Any, name: str = "eval_metric") -> list[Any]:
 
 
 def unknown_metric(name: str, legal: Any) -> ValueError:
-    """The error for a name that nothing here can compute from focal scores."""
+    """The error for a metric name that cannot be computed from focal scores."""
     return ValueError(f"eval_metric must be a callable or one of {sorted(legal)}, got {name!r}")

@@ -1,8 +1,8 @@
-"""Parameters of the PyTorch and Keras losses, checked, as numbers. May import ``_kernels`` and NumPy.
+"""Checks of the parameters of the PyTorch and Keras losses, which become numbers. May import ``_kernels`` and NumPy.
 
-They differ from `skfocal.FocalLoss` in ``alpha``: a class may have no weight, as in `torch.nn.CrossEntropyLoss`, and
-each label of a multi-label problem may have weights of its own. Every message names the parameter, says what came and
-what is legal.
+They differ from those of `skfocal.FocalLoss` in ``alpha``. A class may have the weight 0, as in
+`torch.nn.CrossEntropyLoss`, and each label of a multi-label problem may have its own weights. Every message names the
+parameter, the value that was given and the legal values.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_alpha(alpha: Any) -> float | tuple[float, ...] | None:
 def check_alpha_pair(alpha: Any) -> float | tuple[Any, Any] | None:
     """Weights of two classes: None, one number in (0, 1), or the weights of class 0 and of class 1.
 
-    Each of the two is a number, or, nested alike, one number per label.
+    Each of the two is a number, or one number per label in an equally nested sequence.
     """
     if alpha is None:
         return None
@@ -74,7 +74,7 @@ def check_pos_weight(pos_weight: Any) -> float | tuple[Any, ...] | None:
 
 
 def check_as_many(gamma: Any, alpha: Any) -> None:
-    """Gamma and alpha per class are for the same number of classes."""
+    """Check that gamma and alpha per class have the same number of classes."""
     if isinstance(gamma, tuple) and isinstance(alpha, tuple) and len(gamma) != len(alpha):
         raise ValueError(f"gamma and alpha must have as many entries, one per class: got {len(gamma)} and {len(alpha)}")
 
@@ -94,7 +94,7 @@ def per_class(name: str, value: Any, n_classes: int) -> tuple[Any, ...]:
 
 
 def check_share_is_for_two(alpha: float, n_classes: int) -> None:
-    """One number as ``alpha`` is for two classes."""
+    """Check that a single number as ``alpha`` is used for two classes only."""
     if n_classes != 2:
         raise ValueError(
             f"alpha must be None or one number >= 0 per class for {n_classes} classes, got {alpha!r}: "

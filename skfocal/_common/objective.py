@@ -1,4 +1,4 @@
-"""What the two boosters' objectives and metrics share. May import ``loss``; no booster."""
+"""What the objectives and metrics of both boosters share. May import ``loss``, but no booster."""
 
 from __future__ import annotations
 
@@ -14,49 +14,52 @@ from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 OBJECTIVE_PARAMETERS_DOC = """
     gamma : float or sequence of K floats, default=2.0
-        Focusing parameter, >= 0, of the loss or of each class. 0 is the library's own log loss.
+        Focusing parameter, from 0 to 100: one number, or one per class. 0 is the library's own log loss.
     alpha : float, sequence of K floats or None, default=None
-        Class weights: a number ``a`` in (0, 1) weighs class 1 by ``a`` and class 0 by ``1 - a``; a sequence has
-        one positive weight per class, used as it is. None: ones.
+        Class weights. A number ``a`` in (0, 1) is for two classes: class 1 has the weight ``a`` and class 0 the weight
+        ``1 - a``. A sequence has one positive weight per class, which is not rescaled. None gives every class the
+        weight 1.
 """
 
 MAX_STEP_DOC = """
     max_step : float or None, default=4.0
-        Bound of each row's Newton step: its Hessian is raised to ``abs(gradient) / max_step`` at least. The focal
-        loss has negative second derivatives where a row is badly misclassified, and a booster divides by their
-        sum: without a bound, models of rare classes collapse. None leaves only a tiny positive floor.
+        Upper bound of each row's Newton step. The Hessian of a row is raised to at least ``abs(gradient) / max_step``.
+        The second derivative of the focal loss is negative for badly misclassified rows, and a booster divides by sums
+        of second derivatives. Without a bound, models of rare classes collapse. None sets only a tiny positive lower
+        bound for the Hessian.
 """
 
 SCALE_DOC = """
     scale : float, default=1.0
-        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`, so that ``reg_lambda`` and
-        ``min_child_weight`` mean what they mean with log loss. The least gain of a split and ``reg_alpha`` do not:
-        the larger gamma, the more they prune.
+        Factor of the loss, > 0. The classifiers use `skfocal.FocalLoss.log_loss_scale`. With this factor,
+        ``reg_lambda`` and ``min_child_weight`` have the effect that they have with log loss. ``reg_alpha`` and the
+        minimum gain of a split do not: the larger the focusing parameter, the more they prune.
 """
 
 TINY_HESSIAN = 1e-16
-"""Floor of a Hessian without ``max_step``: the one XGBoost sets in its own log loss."""
+"""Lower bound of a Hessian without ``max_step``, as in XGBoost's own log loss."""
 
 
 CALL = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("y_true", "y_pred", "sample_weight")])
-"""Of a call of an objective. LightGBM asks for it each round, and working it out takes longer than the derivatives of a
-thousand rows."""
+"""Signature of a call of an objective. LightGBM asks for it in each round, and computing it takes longer than the
+derivatives of a thousand rows."""
 
 
 class FocalObjectiveBase:
-    """Gradient and Hessian of the focal loss, in the form a booster calls them in.
+    """Gradient and Hessian of the focal loss, as a callable for a booster.
 
-    Called as ``objective(raw_prediction, data_set)`` by ``train`` and as ``objective(y_true, raw_prediction,
-    sample_weight)`` by the libraries' scikit-learn classes. Stateless but for a cache of the labels and weights
-    it last saw, laid out for the kernel; copies and pickles leave the cache behind.
+    ``train`` calls it as ``objective(raw_prediction, data_set)``. The scikit-learn classes of the libraries call it as
+    ``objective(y_true, raw_prediction, sample_weight)``. The only state is a cache of the last labels and weights in
+    the form that the kernel needs. Copies and pickles do not contain the cache.
     """
 
     one_training = False
-    """Set by an estimator whose fit owns the objective: it is shown one data set only, and its results are used up
-    before it is called again, so that labels need not be compared and the same arrays are filled each round."""
+    """Set by an estimator that uses the objective for one fit only. The objective then sees one data set, and its
+    results are used up before the next call. So it does not compare the labels, and it fills the same arrays in each
+    round."""
 
     drop_bits = 0
-    """Last bits of the float32 results that the library is better without."""
+    """Number of last bits of the float32 results that are rounded away for the library."""
 
     def __init__(
         self,
@@ -75,12 +78,12 @@ class FocalObjectiveBase:
 
     @property
     def gamma(self) -> Any:
-        """The loss's gamma."""
+        """Focusing parameter of the loss."""
         return self.focal_loss.gamma
 
     @property
     def alpha(self) -> Any:
-        """The loss's alpha."""
+        """Class weights of the loss."""
         return self.focal_loss.alpha
 
     def __repr__(self) -> str:
@@ -94,7 +97,7 @@ class FocalObjectiveBase:
         return hash(repr(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        # LightGBM deep-copies the objective of an estimator before it trains with it: one_training goes along.
+        # LightGBM deep-copies the objective of an estimator before training, so the copy has to keep one_training.
         names = "focal_loss", "max_step", "scale", "n_threads", "one_training"
         return {name: getattr(self, name) for name in names}
 
@@ -103,20 +106,20 @@ class FocalObjectiveBase:
         self.forget()
 
     def forget(self) -> None:
-        """Drop what is kept between calls."""
-        # Labels, weights, number of scores and dtype, and the loss bound to them: one tuple, read and replaced whole,
-        # so that threads that share an objective never see half of it.
+        """Clear the cache."""
+        # Labels, weights, number of scores and dtype, and the loss bound to them. They are one tuple, which is read and
+        # replaced as a whole, so that threads that share an objective see a consistent state.
         self.__signature__ = CALL
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
         self._out: tuple[Array, Array] | None = None
 
     @property
     def floor(self) -> float:
-        """Least Hessian without ``max_step``."""
+        """Lower bound of the Hessian without ``max_step``."""
         return TINY_HESSIAN
 
     def hessian_factor(self, n_scores: int) -> float:
-        """What the library multiplies the diagonal Hessian of its own loss by."""
+        """Factor by which the library multiplies the diagonal Hessian of its own loss."""
         raise AttributeError(f"{type(self).__name__} has no hessian_factor")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> tuple[Array, Array]:
@@ -125,11 +128,11 @@ class FocalObjectiveBase:
         Parameters
         ----------
         y_true : array-like of shape (n,)
-            Class indices; or raw predictions if ``y_pred`` is a data set.
+            Class indices. If ``y_pred`` is a data set, these are the raw predictions.
         y_pred : array-like of shape (n,) or (n, K), or a data set
-            Raw predictions; or the booster's data set, whose labels and weights are used.
+            Raw predictions, or the booster's data set, whose labels and weights are used.
         sample_weight : array-like of shape (n,), default=None
-            Ignored if ``y_pred`` is a data set, which has its own.
+            Sample weights. Ignored if ``y_pred`` is a data set, because the data set has its own weights.
 
         Returns
         -------
@@ -142,7 +145,8 @@ class FocalObjectiveBase:
         data = self._on(labels, weight, n_scores, raw.dtype)
         out = self._out
         if out is None or out[0].shape != raw.shape:
-            # Class by class, as the kernels compute them and LightGBM reads them; XGBoost reads any order.
+            # Column by column, which is the order in which the kernels write and LightGBM reads. XGBoost reads any
+            # order.
             out = np.empty(raw.shape, np.float32, order="F"), np.empty(raw.shape, np.float32, order="F")
         if self.one_training:
             self._out = out
@@ -160,7 +164,7 @@ class FocalObjectiveBase:
     def _on(
         self, labels: Array, weight: Array | None, n_scores: int, dtype: Any
     ) -> BinaryLossOnData | MulticlassLossOnData:
-        """The loss bound to labels and weights, from the cache if they are the ones seen last."""
+        """The loss bound to labels and weights. It is taken from the cache if they are the same as in the last call."""
         cache = self._cache
         if cache is not None:
             seen_labels, seen_weight, *seen_rest, data = cache
@@ -169,7 +173,7 @@ class FocalObjectiveBase:
             ):
                 return data
         data = self.focal_loss.on(labels, n_scores, weight, dtype)
-        # Copies: what comes may be a view that its owner writes to.
+        # Copies, because the arrays may be views into memory that the caller changes later.
         self._cache = labels.copy(), None if weight is None else weight.copy(), n_scores, dtype, data
         return data
 
@@ -201,7 +205,7 @@ def labels_scores_weights(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple
 
 
 def _loss_of_an_instance(name: str, gamma: Any, alpha: Any) -> FocalLoss:
-    """``FocalLoss(gamma, alpha)``, or what is wrong: the arguments may be those of a call of the objective."""
+    """``FocalLoss(gamma, alpha)``. The error is a special one if the arguments are those of a call of the objective."""
     if isinstance(alpha, (str, dict)):
         raise TypeError(
             f"alpha must be None, a number or one number per class, got {alpha!r}: an objective does not know the "
@@ -217,7 +221,7 @@ def _loss_of_an_instance(name: str, gamma: Any, alpha: Any) -> FocalLoss:
 
 
 class FocalMetricBase:
-    """Weighted mean focal loss of raw scores, to watch training with; lower is better."""
+    """Weighted mean focal loss of raw scores, for monitoring the training. Lower is better."""
 
     __name__ = "focal_loss"
 
@@ -228,6 +232,6 @@ class FocalMetricBase:
         return f"{type(self).__name__}(gamma={self.focal_loss.gamma!r}, alpha={self.focal_loss.alpha!r})"
 
     def value(self, y_true: Any, y_pred: Any, sample_weight: Any) -> float:
-        """The metric from either calling convention, see `FocalObjectiveBase`."""
+        """The value of the metric, for both calling conventions of `FocalObjectiveBase`."""
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
         return self.focal_loss(labels, raw, weight)

@@ -1,7 +1,7 @@
-"""What a Dask estimator has to know of all rows before workers train on parts of them. Dask itself is not imported.
+"""What a Dask estimator needs to know about all rows before its workers train on parts of them. Does not import Dask.
 
-Labels, class totals and weights are of the whole collection: `summarize` looks at one partition, on a worker, and
-`GlobalRows` adds the partitions up, on the client.
+Labels, class totals and weights are those of the whole collection. `summarize` reads one partition on a worker, and
+`GlobalRows` adds up the partitions on the client.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from skfocal._kernels.blocks import Array
 
 @dataclass(frozen=True)
 class Summary:
-    """One partition: labels that occur (k,), and of each the number of rows and their weight, as float32 keeps it."""
+    """One partition: its labels (k,), and the number of rows and the float32 total weight of each label."""
 
     n_rows: int
     labels: Array
@@ -37,7 +37,7 @@ def summarize(y: Any, sample_weight: Any, X_rows: int | None = None) -> Summary:
     y : array-like of shape (n,)
     sample_weight : array-like of shape (n,) or None
     X_rows : int or None
-        Rows that the partition of X has.
+        Number of rows of the partition of X.
     """
     labels = one_dimensional(y, "y")
     n_rows = labels.shape[0]
@@ -61,7 +61,7 @@ def summarize(y: Any, sample_weight: Any, X_rows: int | None = None) -> Summary:
 
 
 def weights_of_part(sample_weight: Any, n_rows: int) -> Array | None:
-    """Weights of a partition, checked: (n,) float64 or None. All of a partition may be 0."""
+    """Checked weights of a partition: (n,) float64 or None. All weights of a partition may be 0."""
     if sample_weight is None:
         return None
     weight = np.asarray(sample_weight)
@@ -73,7 +73,7 @@ def weights_of_part(sample_weight: Any, n_rows: int) -> Array | None:
 
 
 class GlobalRows:
-    """Labels and weights of all partitions; the attributes that fits read of `skfocal._common.rows.Rows`.
+    """Labels and weights of all partitions, with the attributes of `skfocal._common.rows.Rows` that a fit reads.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ class GlobalRows:
     classes : ndarray of shape (n_classes,)
         Labels in sorted order.
     own_totals : ndarray of shape (n_classes,)
-        Total weight of each class, by the rows' own weights.
+        Total of the user's sample weights in each class.
     outer_weights : ndarray of shape (n_classes,)
-        Those of ``class_weight``.
+        The weights of ``class_weight``.
     totals : ndarray of shape (n_classes,)
-        Total weight of each class in training, but for ``focal_alpha``.
+        Total weight of each class in training, without ``focal_alpha``.
     n_rows : int
     indices, weight
-        Of no row: rows are where they are.
+        Empty, because the rows stay on the workers.
     """
 
     def __init__(self, summaries: Sequence[Summary], class_weight: Any = None) -> None:
@@ -109,7 +109,7 @@ class GlobalRows:
             counts[at] += summary.counts
             totals[at] += summary.totals
         self.n_rows = int(counts.sum())
-        check_float32_weight(totals, n_classes)  # all weights 0, or their sum beyond float32
+        check_float32_weight(totals, n_classes)  # raises if all weights are 0 or if their sum exceeds float32
         self.own_totals = totals
         if isinstance(class_weight, str) and class_weight == "balanced":
             self.outer_weights = self.n_rows / (n_classes * counts)
@@ -126,24 +126,26 @@ def index_part(y: Any, classes: Array, name: str = "y") -> Any:
 
 
 def like_part(y: Any, values: Array) -> Any:
-    """One value a row of the partition y: as a series with its index, if y is of a data frame."""
+    """One value per row of the partition y. It is a series with the index of y if y belongs to a data frame."""
     if not hasattr(y, "iloc"):
         return values
     series = y.iloc[:, 0] if y.ndim == 2 else y
     return type(series)(values, index=series.index, name="y")
 
 
-# Collections. They are known by the names of their classes, for this file is imported where Dask need not be.
+# Collections. They are recognized by the names of their classes, because this file is also imported without Dask.
 
 
 def kind_of(collection: Any) -> str | None:
-    """Name of the class, which is Array, DataFrame or Series of Dask; None for other objects."""
+    """Name of the Dask class, which is Array, DataFrame or Series, or None for other objects."""
     module, name = type(collection).__module__.split(".")[0], type(collection).__name__
     return name if module in ("dask", "dask_expr") and name in ("Array", "DataFrame", "Series") else None
 
 
 def check_collections(X: Any, y: Any, **others: Any) -> None:
-    """X with all columns in each partition; y and what else is given in the partitions of X."""
+    """Check that each partition of X has all columns, and that y and the other collections have the same partitions as
+    X.
+    """
     for name, given in {"X": X, "y": y, **others}.items():
         legal = ("Array", "DataFrame") if name == "X" else ("Array", "DataFrame", "Series")
         if given is None and name not in ("X", "y"):
@@ -157,7 +159,7 @@ def check_collections(X: Any, y: Any, **others: Any) -> None:
 
 
 def parts_of(collection: Any, n_parts: int) -> list[Any]:
-    """The partitions as delayed objects; so many times None for None."""
+    """The partitions as delayed objects, or a list of ``n_parts`` times None for None."""
     if collection is None:
         return [None] * n_parts
     parts: list[Any] = np.asarray(collection.to_delayed(), dtype=object).ravel().tolist()
@@ -165,14 +167,14 @@ def parts_of(collection: Any, n_parts: int) -> list[Any]:
 
 
 def take_partitions(collection: Any, at: list[int]) -> Any:
-    """Those partitions of a collection, which may be None."""
+    """The given partitions of a collection. The collection may be None."""
     if collection is None or len(at) == collection.npartitions:
         return collection
     return collection.blocks[at] if kind_of(collection) == "Array" else collection.partitions[at]
 
 
 def index_collection(y: Any, classes: Array, name: str = "y") -> Any:
-    """Labels as indices into ``classes``, a collection in the partitions of y."""
+    """Labels as indices into ``classes``, as a collection with the same partitions as y."""
     if kind_of(y) is None:
         raise TypeError(f"{name} must be a Dask Array or Series, got {type(y).__name__}")
     if kind_of(y) == "Array":

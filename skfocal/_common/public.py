@@ -5,16 +5,18 @@ from typing import Any
 
 
 def is_public_in(module: str, *names: Any) -> None:
-    """Say of classes and functions that they are ``module``'s, whatever file of its folder they are written in.
+    """Set the ``__module__`` of public classes and functions to the public module instead of their private file.
 
-    Pickles, documentation links and error messages name the public path then, which stays when a file moves.
+    Pickles, documentation links and error messages then name the public path, which does not change when a file moves.
     """
     for name in names:
         name.__module__ = module
 
 
 def dask_class(room: str, wanted: str, name: str) -> Any:
-    """The class ``name`` of the room's Dask file, for the room's ``__getattr__``, which is asked for ``wanted``."""
+    """The class ``name`` of a folder's Dask file, for the ``__getattr__`` of the folder, which was asked for
+    ``wanted``.
+    """
     if wanted != name:
         raise AttributeError(f"module {room!r} has no attribute {wanted!r}")
     try:

@@ -13,12 +13,12 @@ from skfocal._kernels.blocks import Array
 
 
 class Rows:
-    """Labels and weights of one fit, checked.
+    """Checked labels and weights of one fit.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Only its length matters here.
+        Only its number of rows is used.
     y : array-like of shape (n_samples,)
     sample_weight : array-like of shape (n_samples,) or None
     class_weight : dict, "balanced" or None
@@ -28,13 +28,14 @@ class Rows:
     classes : ndarray of shape (n_classes,)
         Labels in sorted order.
     indices : ndarray of shape (n_samples,)
-        Of each row's label among ``classes``.
+        Index of each row's label in ``classes``.
     weight : ndarray of shape (n_samples,), float64, or None
-        The rows' own weights.
+        The sample weights that the user gave.
     outer_weights : ndarray of shape (n_classes,)
-        Those of ``class_weight``.
+        The weights of ``class_weight``.
     totals : ndarray of shape (n_classes,)
-        Total weight of each class in training, but for ``focal_alpha``, of weights rounded to float32 as boosters do.
+        Total weight of each class in training, without ``focal_alpha``. The weights are rounded to float32, as in the
+        boosters.
     """
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> None:
@@ -51,7 +52,9 @@ class Rows:
 
 
 def check_float32_weight(sample_weight: Any, n_rows: int) -> Array | None:
-    """`check_sample_weight` for libraries that keep weights, and sums of them, as float32: (n,), float64, or None."""
+    """`check_sample_weight` for libraries that store weights and their sums as float32. Returns (n,), float64, or
+    None.
+    """
     weight = check_sample_weight(sample_weight, n_rows, np.float64)
     if weight is None:
         return None

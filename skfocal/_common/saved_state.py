@@ -1,7 +1,6 @@
-"""What a classifier knows beside its library's booster, as a line of text for the library's model file. May import
-``labels``, ``loss``.
+"""What a focal classifier adds to its booster, as a line of text in the model file. May import ``labels``, ``loss``.
 
-JSON, so that whoever scores in another language can read it: classes, gamma, the weights that ``calibration`` undoes.
+The line is JSON, so that a program in another language can read the classes, gamma and the weights for ``calibration``.
 """
 
 from __future__ import annotations
@@ -19,22 +18,22 @@ from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
 FORMAT = 1
-"""Raised when an earlier release could not read what is written."""
+"""Increased when an earlier release cannot read the new format."""
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """What is saved, checked.
+    """The checked state of a classifier that is saved.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
     loss : FocalLoss
-        As it was fitted.
+        The fitted loss.
     class_weights : ndarray of shape (n_classes,)
     calibration : {"focus", "full"} or None
     more : dict
-        What only one of the libraries' classifiers has, as JSON knows it.
+        State that only the classifier of one library has, in JSON types.
     """
 
     classes: Array
@@ -44,7 +43,9 @@ class SavedState:
     more: dict[str, Any]
 
     def give_to(self, model: Any) -> None:
-        """Set what all classifiers call the same; labels and calibration are each library's own affair."""
+        """Set the attributes that have the same name in all classifiers. Each library sets labels and calibration
+        itself.
+        """
         model.focal_loss_, model.class_weights_ = self.loss, self.class_weights
 
     def to_text(self) -> str:
@@ -67,14 +68,15 @@ class SavedState:
 
 
 def state_of(model: Any, classes: Array, **more: Any) -> SavedState:
-    """The state of a classifier that has its loss, and maybe its booster yet to come."""
+    """The state of a classifier that has a loss. It need not have a booster yet."""
     return SavedState(classes, model.focal_loss_, model.class_weights_, check_calibration(model.calibration), more)
 
 
 def state_of_others(classes: ArrayLike | None, n_classes: int, gamma: Any, alpha: Any, calibration: Any) -> SavedState:
-    """The state of a booster that was trained elsewhere, from what its owner says of it.
+    """The state of a booster that was trained elsewhere, from the user's description.
 
-    ``classes`` (n_classes,) are the labels of the indices that it was trained on; None: the indices.
+    ``classes`` (n_classes,) are the labels of the class indices of its training. None stands for the indices
+    themselves.
     """
     loss = FocalLoss(gamma, alpha)
     labels = np.arange(n_classes) if classes is None else one_dimensional(classes, "classes")
@@ -92,7 +94,7 @@ def state_from_text(text: str, more: tuple[str, ...] = ()) -> SavedState:
     Raises
     ------
     ValueError
-        With a reason in a few words, if it is of a later format, or not what was written.
+        If the text has a later format or is damaged. The message is a short reason.
     """
     try:
         known = json.loads(text)
@@ -121,7 +123,7 @@ class _OtherFormatError(ValueError):
 
 
 def _encode(classes: Array) -> dict[str, Any]:
-    """Labels as JSON knows them, (K,), and the dtype that makes the same array of them."""
+    """Labels in JSON types, (K,), and the dtype that restores the same array."""
     kind, dtype = classes.dtype.kind, classes.dtype.str
     values: list[Any]
     if kind == "f" and classes.dtype.itemsize > 8:

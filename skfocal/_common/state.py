@@ -16,7 +16,7 @@ LEARNED = "_learned"
 
 
 def snapshot(estimator: Estimator) -> Estimator:
-    """A shallow copy, made in one step: whatever another thread does to the original, it stays as it is."""
+    """A shallow copy, made in one step, so that another thread cannot change the copy by changing the original."""
     copy = object.__new__(type(estimator))
     copy.__dict__ = vars(estimator).copy()
     return copy
@@ -24,18 +24,18 @@ def snapshot(estimator: Estimator) -> Estimator:
 
 @contextmanager
 def learning(estimator: Any) -> Iterator[Any]:
-    """A copy of the estimator to fit. What it has learned becomes the estimator's at the end, in one assignment.
+    """A copy of the estimator to fit. The learned attributes are assigned to the estimator at the end, in one step.
 
-    If the fit raises or is interrupted, the estimator is what it was before. Meanwhile callbacks, other threads and
-    whoever pickles or clones the estimator see it as it was, too. Constructor parameters that are set on the copy,
-    as a parent's ``fit`` may need them, stay on the copy.
+    If the fit raises an error or is interrupted, the estimator is unchanged. During the fit, callbacks, other threads,
+    pickles and clones see the unchanged estimator, too. Constructor parameters that are set on the copy for a parent's
+    ``fit`` are not assigned to the estimator.
     """
     before = vars(estimator).copy()
     copy = snapshot(estimator)
     yield copy
     parameters, after = estimator._get_param_names(), vars(copy)
-    # What the last fit learned and this one did not change belongs to this model as well: another thread may have
-    # published its own in between.
+    # Attributes of the last fit that this fit did not change belong to this model as well, because another thread may
+    # have assigned its own in the meantime.
     learned = {
         name: value
         for name, value in after.items()
@@ -43,14 +43,14 @@ def learning(estimator: Any) -> Iterator[Any]:
         and (name not in before or before[name] is not value or name in before.get(LEARNED, ()))
     }
     learned[LEARNED] = tuple(sorted(learned))  # a set is pickled in an order that changes from process to process
-    # What is replaced must not be freed before the assignment: that of a booster runs Python code.
+    # Replaced attributes must not be freed before the assignment, because freeing a booster runs Python code.
     current = vars(estimator).copy()
     forgotten = (before.keys() - after.keys()) | (set(current.get(LEARNED, ())) - learned.keys())
     estimator.__dict__ = {name: value for name, value in current.items() if name not in forgotten} | learned
 
 
 def undisturbed(method: Method) -> Method:
-    """Decorator: the method works on a `snapshot`, so that a fit in another thread changes nothing under it."""
+    """Decorator: the method works on a `snapshot`, so that a fit in another thread does not affect it."""
 
     @wraps(method)
     def on_a_snapshot(self: Any, *args: Any, **kwargs: Any) -> Any:

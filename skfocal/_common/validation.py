@@ -1,6 +1,6 @@
-"""Checks of parameters that the rooms share, beside those of the loss itself. May import ``_kernels``.
+"""Checks of shared parameters other than those of the loss itself. May import ``_kernels``.
 
-Every message names the parameter, says what came and what is legal.
+Every message names the parameter, the value that was given and the legal values.
 """
 
 from numbers import Integral

@@ -1,4 +1,4 @@
-"""What a bug report should say of the machine. Imports the package's kernels and looks other libraries up by name."""
+"""Versions and platform for a bug report. Imports the kernels, and looks up other libraries by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIBRARIES = (
 
 
 def show_versions() -> None:
-    """Print the versions of Python and the libraries, and which kernels compute the loss, for a bug report.
+    """Print the versions of Python and of the libraries, and the kernels in use. Add the output to a bug report.
 
     Examples
     --------

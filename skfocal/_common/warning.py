@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line. Imports nothing of the package."""
+"""Warnings that point to the user's line of code. Imports nothing of the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn as of the line that called this package, whichever calls, of a parent class's too, lie between."""
+    """Warn with the location of the line that called this package, whatever calls lie in between."""
     frame, level, outermost = sys._getframe().f_back, 2, 2
     while frame is not None:
         if frame.f_code.co_filename.startswith(_PACKAGE):

@@ -1,10 +1,10 @@
 """Focal loss on plain arrays: NumPy alone, no scikit-learn, no classes.
 
-``binary`` works in the signed margin, ``softmax`` on K scores a row, ``blocks`` walks the rows; none of them checks
-what it gets. ``arguments`` makes such arrays of what callers hand in.
+``binary`` uses the signed margin, ``softmax`` uses K scores per row, and ``blocks`` iterates over the rows. They do not
+check their arguments. ``arguments`` checks and converts the arguments of public functions.
 
-``compiled`` has loss, gradient and Hessian of both in C. It is None, and NumPy does the work, where it could not be
-built when skfocal was installed, and with ``SKFOCAL_COMPILED=0`` in the environment.
+``compiled`` contains loss, gradient and Hessian of both in C. It is None if it could not be built during the
+installation, or if the environment has ``SKFOCAL_COMPILED=0``. NumPy is used then.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""What callers hand in, as the arrays and numbers that the loss works on; or what is wrong with it. May import NumPy.
+"""Checks and conversion of the arguments of public functions. May import NumPy.
 
-Every message names the parameter, says what came and what is legal.
+Every message names the parameter, the value that was given and the legal values.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,14 @@ CALIBRATIONS = ("focus", "full", None)
 
 
 def is_number(value: Any) -> bool:
-    """True for a real number that is no bool."""
+    """Whether the value is a real number and not a bool."""
     return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 MAX_GAMMA = 100.0
-"""Largest gamma. There q**gamma of an even score, 2**-100, and its inverse, the scale of the loss in training, still
-have room in float32 for derivatives and weights. Nobody needs it: at gamma 10 a row of p = 0.5 counts a thousandth."""
+"""Largest gamma. At the score 0, q**gamma is 2**-100. This number and its inverse, which is the scale of the loss in
+training, are far enough from the limits of float32 for derivatives and weights. Such a large gamma is not useful: at
+gamma 10, a row with p = 0.5 already has a weight of a thousandth."""
 
 
 def check_gamma(gamma: Any, name: str = "gamma") -> float | tuple[float, ...]:
@@ -39,7 +40,7 @@ def check_gamma(gamma: Any, name: str = "gamma") -> float | tuple[float, ...]:
 
 
 def _shown(value: Any) -> str:
-    """A value in an error message, which stays a line."""
+    """A value for an error message, shortened to one line."""
     if isinstance(value, np.ndarray) and value.size > 20:
         return f"an array of shape {value.shape}"
     text = repr(value)
@@ -107,7 +108,7 @@ def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
 
 
 def as_labels(y_true: ArrayLike, n_rows: int | None = None) -> Array:
-    """Numbers that may be class indices, (n,): shape and dtype are checked, values are not."""
+    """Numbers that can be class indices, (n,). Shape and dtype are checked, but not the values."""
     y = np.asarray(y_true)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -127,7 +128,7 @@ def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | 
     y = as_labels(y_true, n_rows)
     with np.errstate(invalid="ignore"):
         indices = y.astype(np.intp, copy=False)
-    # NaN fails every comparison, so each is put the way round that NaN makes it fail.
+    # NaN fails every comparison. Each comparison is written so that NaN raises the error.
     is_whole = y.dtype.kind != "f" or np.array_equal(indices, y)
     if not (y.min() >= 0 and is_whole and (n_classes is None or y.max() < n_classes)):
         top = "n_classes - 1" if n_classes is None else n_classes - 1
@@ -139,14 +140,14 @@ def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | 
 def check_sample_weight(
     sample_weight: ArrayLike | None, n_rows: int, dtype: Any, name: str = "sample_weight"
 ) -> Array | None:
-    """Finite weights >= 0 that are not all zero, (n,), or None. A column (n, 1) is taken as (n,)."""
+    """Finite weights >= 0 that are not all zero, (n,), or None. A column (n, 1) becomes (n,)."""
     if sample_weight is None:
         return None
     given = np.asarray(sample_weight)
     if given.dtype.kind == "c":
         raise TypeError(f"{name} must be real numbers, got dtype {given.dtype}")
     try:
-        with np.errstate(over="ignore"):  # what overflows is infinite, which is refused below
+        with np.errstate(over="ignore"):  # infinite results are refused below
             weight = given.astype(dtype, copy=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be numeric, got {_shown(sample_weight)}") from error

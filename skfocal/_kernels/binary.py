@@ -9,11 +9,12 @@ class, ``q = 1 - p``, ``L = -log p``, ``log q = -u - L``, and with the sign ``s`
     d2FL/dz2 = alpha * q**gamma * p * ((1 + 2*gamma)*q - gamma*L*(q - gamma*p))
              = alpha * q**gamma * p * (q*(1 + gamma - gamma*L) + gamma*G)
 
-``1 - p`` is never formed: with ``e = exp(-u)``, ``p = 1/(1+e)`` and ``q = e*p``.
+``1 - p`` is never computed. Instead ``e = exp(-u)``, ``p = 1/(1+e)`` and ``q = e*p``.
 
-Arguments, the same everywhere: ``raw_prediction`` (n,) scores z; ``minus_s`` (n,), the sign turned round: -1 for
-class 1 and +1 for class 0, in the dtype of the result, since ``-u = minus_s*z`` is what the exponential takes;
-``weight`` (n,) or None, alpha times sample weight; ``gamma`` a number >= 0 or one per row.
+All functions have the same arguments. ``raw_prediction`` (n,) contains the scores z. ``minus_s`` (n,) is the negative
+sign, -1 for class 1 and +1 for class 0, in the dtype of the result; it is used because the exponential needs ``-u =
+minus_s*z``. ``weight`` (n,) or None is alpha times the sample weight. ``gamma`` is a number >= 0, or one number per
+row.
 """
 
 from typing import Any
@@ -36,18 +37,19 @@ from skfocal._kernels.blocks import (
 
 
 def _scratch() -> tuple[int]:
-    # The kernels in C have their own, on the stack.
+    # The kernels in C have their own scratch memory on the stack.
     return (6,) if _kernels.compiled is None else (0,)
 
 
 def _largest_minus_u(dtype: Any) -> float:
-    # exp(-u) must stay finite: exp(709.8) overflows float64, exp(88.7) float32. Beyond, p < 1e-304 (1e-34) and both
-    # derivatives are within rounding of their limits: -s*q**gamma*(1 + gamma*p*L) -> -s, and p.
+    # exp(-u) must be finite: exp(709.8) overflows float64, and exp(88.7) overflows float32. Beyond this bound, p <
+    # 1e-304 (1e-34 in float32), and both derivatives equal their limits up to rounding: -s*q**gamma*(1 + gamma*p*L) ->
+    # -s, and p.
     return 80.0 if dtype == np.float32 else 700.0
 
 
 def _terms(minus_u: Array, e: Array, p: Array, L: Array, t: Array) -> Array | None:
-    """Fill ``p`` and ``L``, turn ``e`` into q, clip ``minus_u`` (which ``e`` may be) and return what the clip took."""
+    """Fill ``p`` and ``L``, overwrite ``e`` by q, clip ``minus_u`` (which can be ``e``) and return the clipped part."""
     limit = _largest_minus_u(minus_u.dtype)
     clipped = None
     if minus_u.max() > limit:
@@ -59,14 +61,14 @@ def _terms(minus_u: Array, e: Array, p: Array, L: Array, t: Array) -> Array | No
 
 
 def terms_of(e: Array, p: Array, L: Array, t: Array) -> None:
-    """From ``e = exp(-u)`` fill ``p`` and ``L`` and turn ``e`` into q, with ``t`` to write to."""
+    """From ``e = exp(-u)`` fill ``p`` and ``L`` and overwrite ``e`` by q. ``t`` is scratch memory."""
     np.add(e, 1.0, out=t)
     np.divide(1.0, t, out=p)
     if has_fast_log1p(e.dtype):
         np.log1p(e, out=L)
     else:
-        # log1p(e) as log(t) + (e - (t - 1))/t with t = fl(1 + e): the second term gives back what the rounding
-        # of t lost (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1). Within 2 ulp.
+        # log1p(e) is log(t) + (e - (t - 1))/t with t = fl(1 + e). The second term corrects the rounding error of t
+        # (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.14.1). The error is at most 2 ulp.
         np.subtract(t, 1.0, out=L)
         np.subtract(e, L, out=L)
         np.multiply(L, p, out=L)
@@ -76,7 +78,7 @@ def terms_of(e: Array, p: Array, L: Array, t: Array) -> None:
 
 
 def first_derivative(q: Array, p: Array, L: Array, qg: Array, gamma: Gamma, out: Array) -> None:
-    """``abs(dFL/dz)`` to ``out``, from ``qg = alpha * q**gamma``. Turns ``L`` into ``gamma*L``."""
+    """Write ``abs(dFL/dz)`` to ``out``, from ``qg = alpha * q**gamma``. Overwrites ``L`` by ``gamma*L``."""
     np.multiply(gamma, L, out=L)
     np.multiply(L, p, out=out)
     np.add(out, q, out=out)
@@ -84,7 +86,9 @@ def first_derivative(q: Array, p: Array, L: Array, qg: Array, gamma: Gamma, out:
 
 
 def second_derivative(q: Array, p: Array, L: Array, qg: Array, gamma: Gamma, G: Array, out: Array) -> None:
-    """``d2FL/dz2`` to ``out``, from ``L`` and ``G`` as `first_derivative` leaves them. Uses up ``L`` and ``qg``."""
+    """Write ``d2FL/dz2`` to ``out``, from the results of `first_derivative` in ``L`` and ``G``. Overwrites ``L`` and
+    ``qg``.
+    """
     np.subtract(1.0 + gamma, L, out=L)
     np.multiply(L, q, out=L)
     np.multiply(L, qg, out=L)
@@ -109,7 +113,7 @@ def loss(raw_prediction: Array, minus_s: Array, weight: Array | None, gamma: Gam
 def loss_gradient(
     raw_prediction: Array, minus_s: Array, weight: Array | None, gamma: Gamma, *, n_threads: int = 1
 ) -> tuple[Array, Array]:
-    """Focal loss and gradient of each row, (n,) both."""
+    """Focal loss and gradient of each row, each of shape (n,)."""
     out, gradient = np.empty_like(minus_s), np.empty_like(minus_s)
 
     def run(start: int, stop: int, scratch: Array) -> None:
@@ -136,7 +140,7 @@ def _loss(
     with np.errstate(over="ignore"):
         np.multiply(qg, L, out=loss)
         if clipped is not None:
-            # What the clip took from -u is what it took from L: there p = exp(u) to the last digit.
+            # Where the clip applies, p = exp(u) to the last digit, so the clipped parts of -u and of L are equal.
             loss += clipped * qg
     saturate(loss, weight)
     if gradient is not None:
@@ -145,11 +149,11 @@ def _loss(
 
 
 def _q_to_the_gamma(q: Array, minus_u: Array, L: Array, weight: Array | None, gamma: Gamma, out: Array) -> None:
-    """``weight * q**gamma`` to ``out``, which may be ``minus_u``."""
+    """Write ``weight * q**gamma`` to ``out``, which can be ``minus_u``."""
     log_q = None
     if not power_is_by_products(gamma):
         log_q = np.subtract(minus_u, L, out=out)
-        # Times gamma it stays finite; the power is 0 long before.
+        # The product with gamma is finite, and the power is 0 long before this bound.
         np.maximum(log_q, np.finfo(log_q.dtype).min / 1024, out=log_q)
     q_to_the_gamma(q, log_q, gamma, out=out)
     if weight is not None:
@@ -171,11 +175,12 @@ def gradient_hessian(
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
-    """First and second derivative of each row's loss, (n,) both.
+    """First and second derivatives of each row's loss, each of shape (n,).
 
-    ``scale`` multiplies both, ``hessian_factor`` the second alone, which is then raised to ``least`` times the first's
-    absolute value at least, and to ``floor``. ``out`` may have a narrower dtype than ``minus_s``, in which everything
-    is computed; results are rounded to ``drop_bits`` bits less than it has. ``spare``: see `each_block`.
+    ``scale`` multiplies both derivatives, and ``hessian_factor`` multiplies the second. The second is then raised to at
+    least ``least`` times the absolute value of the first, and to at least ``floor``. The computation uses the dtype of
+    ``minus_s``. ``out`` can have a narrower dtype, and results are rounded to ``drop_bits`` bits fewer than that dtype
+    has. For ``spare`` see `each_block`.
     """
     gradient, hessian = out if out is not None else empty_pair(minus_s.shape, minus_s.dtype)
 
@@ -222,7 +227,7 @@ def _gradient_hessian(
 def _focal(
     z: Array, s: Array, w: Array | None, gamma: Gamma, scale: float, least: float, g: Array, h: Array, scratch: Array
 ) -> None:
-    """Derivatives of a block to ``g`` and ``h``, which may be row 5 and row 3 of ``scratch``."""
+    """Write the derivatives of a block to ``g`` and ``h``, which can be row 5 and row 3 of ``scratch``."""
     minus_u, e, p, L, G, t = scratch
     np.multiply(s, z, out=minus_u)
     _terms(minus_u, e, p, L, t)
@@ -241,7 +246,7 @@ def _focal(
 def _cross_entropy(
     z: Array, s: Array, w: Array | None, scale: float, least: float, g: Array, h: Array, scratch: Array
 ) -> None:
-    """`_focal` for ``gamma = 0``, q and p*q, without a logarithm."""
+    """`_focal` for ``gamma = 0``. The derivatives are q and p*q and need no logarithm."""
     minus_u, p, q = scratch[:3]
     np.multiply(s, z, out=minus_u)
     np.minimum(minus_u, _largest_minus_u(minus_u.dtype), out=minus_u)
@@ -262,7 +267,7 @@ def _cross_entropy(
 def posterior_logit(
     raw_prediction: Array, gamma_negative: float, gamma_positive: float, log_alpha_ratio: float = 0.0
 ) -> Array:
-    """``logit P(y=1 | x)`` at the minimiser of the expected loss, (n,).
+    """``logit P(y=1 | x)`` at the minimum of the expected loss, (n,).
 
     ``log P_k = log p_k - log alpha_k - log w_k + const`` with
     ``log w_k = gamma_k*log q_k + log1p(gamma_k*p_k*r_k)`` and ``r_k = -log(p_k)/q_k``
@@ -279,7 +284,7 @@ def posterior_logit(
         rows = slice(start, stop)
         out[rows] = z[rows]
         log_p, log_q, p, q, r = scratch
-        # log sigmoid(z) = min(z, 0) - log1p(exp(-|z|)); log_p - z would lose log_q where it is near 0.
+        # log sigmoid(z) = min(z, 0) - log1p(exp(-|z|)). The difference log_p - z would be inaccurate for log_q near 0.
         np.abs(z[rows], out=r)
         np.negative(r, out=r)
         np.exp(r, out=r)
@@ -305,9 +310,10 @@ def posterior_logit(
 
 
 def probabilities(logit: Array, out: Array) -> None:
-    """``sigmoid(-logit)`` and ``sigmoid(logit)`` to the columns of ``out`` (n, 2). Uses up ``logit``.
+    """Write ``sigmoid(-logit)`` and ``sigmoid(logit)`` to the columns of ``out`` (n, 2). Overwrites ``logit``.
 
-    The first is ``e`` times the second with ``e = exp(-logit)``. It stays finite: the second is 1e-304 (2e-35) or more.
+    The first column is ``e`` times the second, where ``e = exp(-logit)``. It is finite, because the second is at least
+    1e-304 (2e-35 in float32).
     """
     e, t = np.negative(logit, out=logit), np.empty_like(logit)
     np.minimum(e, _largest_minus_u(e.dtype), out=e)

@@ -1,4 +1,4 @@
-"""Walk rows in blocks that stay in the cache, on threads if asked. May import NumPy only."""
+"""Iterate over rows in blocks that fit the cache, optionally on threads. May import NumPy only."""
 
 from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable
@@ -13,9 +13,9 @@ Gamma: TypeAlias = float | Array
 """The focusing parameter of the true class: one number, or one number per row."""
 
 BLOCK_ELEMENTS = 131_072
-"""Rows per block times classes. Smaller blocks pay for NumPy's call overhead, some 50 calls of a microsecond each, and
-on threads wait for the interpreter lock; larger ones leave the cache: six float64 scratch rows of these are 6.3 MB.
-Measured from 4,096 to 400,000. Fewer than a block for each thread, and threads wait more than they gain."""
+"""Rows per block times classes. With smaller blocks the call overhead of NumPy grows (about 50 calls of a microsecond
+each), and threads wait for the interpreter lock. Larger blocks do not fit the cache: six float64 scratch rows of this
+size are 6.3 MB. Measured from 4,096 to 400,000. With less than one block per thread, threads are not worthwhile."""
 
 
 def each_block(
@@ -28,17 +28,18 @@ def each_block(
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> None:
-    """Call ``run(start, stop, scratch)`` for each block of rows, once.
+    """Call ``run(start, stop, scratch)`` once for each block of rows.
 
-    Threads, of which the caller's is one, take the next block when they are done with one; each has a scratch array
-    of shape ``(*scratch_shape, block_rows)`` of its own. ``spare`` keeps these for the next call: fresh memory costs
-    a page fault every 4 KiB, which together take longer than an exponential of each number. Underflow is part of the
-    formulas (``q**gamma`` of an easy row), so it never raises nor warns here, whatever ``numpy.seterr`` says.
+    Each thread, including the thread of the caller, takes the next block when it has finished one. Each thread has its
+    own scratch array of shape ``(*scratch_shape, block_rows)``. ``spare`` keeps these arrays for the next call, because
+    new memory costs a page fault every 4 KiB, and together the page faults take longer than an exponential of each
+    number. Underflow is expected in the formulas (``q**gamma`` of an easy row), so it never raises or warns here, for
+    any setting of ``numpy.seterr``.
     """
     n_threads = max(1, min(n_threads, n_rows * n_classes // BLOCK_ELEMENTS))
     block_rows = rows_per_block(n_rows, n_classes)
     shape = (*scratch_shape, block_rows)
-    if block_rows >= n_rows:  # one block needs neither turns nor threads, which cost as much as a thousand rows
+    if block_rows >= n_rows:  # one block needs no threads, which cost as much as a thousand rows
         scratch = _spare_array(spare, shape, dtype)
         with np.errstate(under="ignore"):
             run(0, n_rows, scratch[..., :n_rows])
@@ -65,10 +66,10 @@ def each_block(
 
 
 def rows_per_block(n_rows: int, n_classes: int = 1) -> int:
-    """Rows of each block but the last.
+    """Number of rows of each block except the last.
 
-    The same for any number of threads: NumPy 2.0's exp differs by an ulp between the body and the end of an array. An
-    even number of blocks, all of one size, for two threads.
+    It does not depend on the number of threads, because NumPy 2.0's exp differs by an ulp between the body and the end
+    of an array. The number of blocks is even, for two threads, and their sizes are equal.
     """
     n_blocks = max(1, -(-n_rows // max(256, BLOCK_ELEMENTS // n_classes)))
     n_blocks += n_blocks % 2 if n_blocks > 1 else 0
@@ -76,10 +77,10 @@ def rows_per_block(n_rows: int, n_classes: int = 1) -> int:
 
 
 def _on_threads(work: Callable[[], None], n_threads: int) -> None:
-    """Call ``work`` on so many threads, of which the caller's is one, and wait for all.
+    """Call ``work`` on ``n_threads`` threads, including the thread of the caller, and wait for all of them.
 
-    ``threading.Thread`` and pools wait until a new thread runs, which takes a virtual machine some 0.2 ms, a tenth of a
-    million rows; here the caller has begun with its own part by then.
+    ``threading.Thread`` and thread pools wait until a new thread runs. On a virtual machine this takes about 0.2 ms, a
+    tenth of the time for a million rows. Here the caller starts with its own part immediately.
     """
     errors: list[BaseException] = []
 
@@ -117,11 +118,11 @@ def _spare_array(spare: list[Array] | None, shape: tuple[int, ...], dtype: Any) 
 
 
 def empty_pair(shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array]:
-    """Two arrays for results, in one piece of memory.
+    """Two arrays for results, in one block of memory.
 
-    On Linux NumPy asks for huge pages where an array has 4 MiB or more, and only whole ones inside it count. One piece
-    holds more of them than two do: a million rows of two derivatives took 25 page faults instead of 810, and 2.0 ms
-    instead of 3.3.
+    On Linux, NumPy requests huge pages for arrays of 4 MiB or more, and only complete huge pages inside the array are
+    used. One block contains more of them than two blocks do: two derivatives of a million rows took 25 page faults
+    instead of 810, and 2.0 ms instead of 3.3 ms.
     """
     first, second = np.empty((2, *shape), dtype=dtype)
     return first, second
@@ -133,16 +134,16 @@ def floor_and_round(gradient: Array, hessian: Array, floor: float, drop_bits: in
         np.maximum(hessian, floor, out=hessian)
     if drop_bits:
         for result in (gradient, hessian):
-            # As integers, floats of one sign are in their order: half a step up, then down.
+            # Interpreted as integers, floats of one sign have the same order. Rounding adds half a step and truncates.
             bits = result.view(f"u{result.itemsize}")
             np.add(bits, (1 << drop_bits) // 2, out=bits)
             np.bitwise_and(bits, ~bits.dtype.type((1 << drop_bits) - 1), out=bits)
 
 
 def saturate(loss: Array, weight: Array | None) -> None:
-    """Put the largest number, times the weight if that is below 1, in place of losses that exceed it, in place.
+    """Replace losses above the largest number by this number, times the weight if that is below 1. In place.
 
-    NaN stays, but for a weight of 0: there it is 0 times infinity.
+    NaN is not replaced, unless the weight is 0, where NaN is the result of 0 times infinity.
     """
     largest = np.finfo(loss.dtype).max
     if not loss.max() <= largest:
@@ -154,7 +155,7 @@ def saturate(loss: Array, weight: Array | None) -> None:
 
 
 def take_rows(per_row: Any, start: int, stop: int) -> Any:
-    """Rows ``start:stop`` of an array; a scalar or None stands for all rows and is returned as it is."""
+    """Rows ``start:stop`` of an array. A scalar or None, which stands for all rows, is returned unchanged."""
     return per_row[start:stop] if isinstance(per_row, np.ndarray) else per_row
 
 
@@ -167,9 +168,9 @@ def power_is_by_products(gamma: Gamma) -> bool:
 
 
 def q_to_the_gamma(q: Array, log_q: Array | None, gamma: Gamma, out: Array) -> None:
-    """Write ``q**gamma`` to ``out``: by products for the usual gammas, else as ``exp(gamma * log q)``.
+    """Write ``q**gamma`` to ``out``, by products for the usual gammas, otherwise as ``exp(gamma * log q)``.
 
-    ``log_q=None`` has it computed from ``q``; the smallest positive number then stands in for ``q = 0``.
+    With ``log_q=None`` the logarithm is computed from ``q``, and the smallest positive number replaces ``q = 0``.
     """
     if not power_is_by_products(gamma):
         if log_q is None:
@@ -189,9 +190,10 @@ def q_to_the_gamma(q: Array, log_q: Array | None, gamma: Gamma, out: Array) -> N
 
 @cache
 def has_fast_log1p(dtype: Any) -> bool:
-    """Whether NumPy's log1p is vectorised on this machine. Only with AVX-512; its exp and log are without it too.
+    """Whether NumPy's log1p is vectorized on this machine. It needs AVX-512, whereas exp and log do not.
 
-    Measured, float64, ns an element: log1p 1.1 with AVX-512 and 5.1 to 7.7 without; log 0.8 and 3.5.
+    Measured in float64, in ns per element: log1p takes 1.1 with AVX-512 and 5.1 to 7.7 without it; log takes 0.8 and
+    3.5.
     """
     loops = np.lib.introspect.opt_func_info(func_name="^log1p$").get("log1p", {})
     current = loops.get(2 * np.dtype(dtype).char, {}).get("current", "")

@@ -1,21 +1,23 @@
 """Multiclass focal loss in the softmax of K scores. May import NumPy, ``blocks``, ``binary`` and ``compiled`` only.
 
-Seen from the true class t the loss is binary: ``p_t = sigmoid(u)`` in the margin ``u = z_t - log(others)`` with
-``others`` the sum of ``exp(z_k)`` over k other than t. By u it has the derivatives of ``binary``; u has 1 by z_t and
--r_k by z_k, where ``r_k = p_k/q`` is class k's share of q. With ``A = -dFL/du >= 0`` and ``H = d2FL/du2``::
+For the true class t the loss is a binary loss: ``p_t = sigmoid(u)`` with the margin ``u = z_t - log(others)``, where
+``others`` is the sum of ``exp(z_k)`` over all k other than t. The derivatives by u are those of ``binary``. The
+derivative of u by z_t is 1, and by z_k it is -r_k, where ``r_k = p_k/q`` is the share of class k in q. With ``A =
+-dFL/du >= 0`` and ``H = d2FL/du2``::
 
     dFL/dz_t        = -A                      d2FL/dz_t**2    = H
     dFL/dz_k        = A * r_k                 d2FL/dz_k**2    = A * r_k*(1 - r_k) + H * r_k**2
     d2FL/dz_t dz_k  = -H * r_k                d2FL/dz_j dz_k  = (H - A) * r_j*r_k
 
-by the chain rule from Lin et al. 2017, eq. 5. It is ``alpha * w * (p_k - [k==t])`` with the ratio ``w = A/q`` to
-cross-entropy, and its Hessian, without a factor that grows without bound.
+This follows from Lin et al. (2017), equation 5, by the chain rule. The gradient equals ``alpha * w * (p_k - [k==t])``,
+where ``w = A/q`` is the ratio to the gradient of cross-entropy. In the form above no factor is unbounded.
 
-``1 - r_k`` is the sum of the other shares, never a subtraction where it matters: of a row that is surely wrong H is as
-small. Scratch is class-major, (K, rows): one class at a time is contiguous.
+``1 - r_k`` is computed as the sum of the other shares if a subtraction would be inaccurate, that is, in rows that are
+certainly wrong, where H is equally small. Scratch memory is class-major, (K, rows), so that each class is contiguous.
 
-Arguments, the same everywhere: ``raw_prediction`` (n, K) in any memory order; ``y`` (n,) class indices, intp;
-``weight`` (n,) or None, alpha times sample weight; ``gamma`` a number >= 0 or one per row.
+All functions have the same arguments. ``raw_prediction`` (n, K) has any memory order. ``y`` (n,) contains class
+indices, intp. ``weight`` (n,) or None is alpha times the sample weight. ``gamma`` is a number >= 0, or one number per
+row.
 """
 
 from collections.abc import Callable
@@ -28,19 +30,21 @@ from skfocal._kernels.binary import first_derivative, log1p_gamma_p_r, second_de
 from skfocal._kernels.blocks import Array, Gamma, each_block, floor_and_round, q_to_the_gamma, saturate, take_rows
 
 SURELY_WRONG = 0.97
-"""Share ``r_k`` from which on ``1 - r_k`` is summed from the others; below, the subtraction loses five bits at most."""
+"""For shares ``r_k`` above this value, ``1 - r_k`` is the sum of the other shares. Below it, the subtraction loses at
+most five bits."""
 
 
 class _Block:
-    """A block of rows and what the formulas share. Attributes carry the letters above and those of ``binary``.
+    """A block of rows and its intermediate results. Attributes have the letters above and those of ``binary``.
 
-    ``e`` (K, n) are first the exponentials, with 0 for the true class, whose formulas are others and put in at the end.
+    ``e`` (K, n) contains the exponentials at first. It is 0 for the true class, which has different formulas and is
+    filled in at the end.
     """
 
     def __init__(self, raw_prediction: Array, y: Array, scratch: Array) -> None:
         n_rows, n_classes = raw_prediction.shape
-        # Contiguous for the last, shorter block too: the true class is found by flat index, several times faster
-        # than by a pair of indices.
+        # Contiguous even for the last, shorter block, because the true class is accessed by a flat index. This is
+        # several times faster than a pair of indices.
         large, small = scratch[: 2 * n_classes], scratch[2 * n_classes :, :n_rows]
         flat = large.reshape(-1)[: 2 * n_classes * n_rows]
         self.e, self.h = flat.reshape(2, n_classes, n_rows)
@@ -51,21 +55,23 @@ class _Block:
 
     def of_true_class(self, a: Array, out: Array) -> None:
         """``a[y[i], i]`` of each row i."""
-        # "clip" because "raise" would buffer the output; the indices are in range.
+        # "clip", because "raise" would buffer the output. The indices are in range.
         np.take(a.reshape(-1), self.at_true, out=out, mode="clip")
 
     def exponentials(self, *, true_loss: bool) -> None:
-        """Fill ``e``, and of the true class ``q, p`` and ``L``, the last to all digits if asked.
+        """Fill ``e``, and ``q``, ``p`` and ``L`` of the true class. With ``true_loss``, ``L`` is accurate to all
+        digits.
 
-        Leaves the others' sum of exponentials in ``A``, its reciprocal in ``inv`` and the true class's in ``H``.
+        Also stores the sum of the exponentials of the other classes in ``A``, its reciprocal in ``inv``, and the
+        exponential of the true class in ``H``.
         """
         e, t, others, e_t = self.e, self.t, self.A, self.H
         z = self.z.T
         if z.strides[1] != z.itemsize:
-            np.copyto(e, z)  # class by class in memory: the reduction below runs along it
+            np.copyto(e, z)  # class by class in memory, for the reduction below
             z = e
         np.max(z, axis=0, out=t)
-        with np.errstate(over="ignore"):  # the exponential of minus infinity is 0, as it should be
+        with np.errstate(over="ignore"):  # exp(-inf) is 0, which is right
             np.subtract(z, t, out=e)
         if true_loss:
             self.of_true_class(e, out=self.qg)
@@ -74,7 +80,8 @@ class _Block:
         self.of_true_class(e, out=e_t)
         e.reshape(-1)[self.at_true] = 0.0
         np.add.reduce(e, axis=0, out=others)
-        # others/e_t must stay finite, for K up to 1e8. Below, p_t changes no derivative by more than rounding.
+        # others/e_t must be finite, for K up to 1e8. Below this bound, p_t changes the derivatives only by rounding
+        # errors.
         smallest = 1e-30 if e.dtype == np.float32 else 1e-300
         np.maximum(e_t, smallest, out=t)
         np.divide(others, t, out=self.q)
@@ -82,12 +89,12 @@ class _Block:
         if true_loss:
             far = np.flatnonzero(e_t < smallest)
             self.L[far] = np.log(others[far]) - self.qg[far]
-        # Where all others are 0 so are A and H: what stands in for their sum does not matter.
+        # If all others are 0, A and H are 0 as well, and the replacement of their sum does not matter.
         np.maximum(others, np.finfo(e.dtype).tiny, out=self.inv)
         np.divide(1.0, self.inv, out=self.inv)
 
     def power_of_q(self, weight: Array | None, gamma: Gamma, scale: float = 1.0) -> None:
-        """``alpha * q**gamma`` to ``qg``."""
+        """Write ``alpha * q**gamma`` to ``qg``."""
         q_to_the_gamma(self.q, None, gamma, out=self.qg)
         if weight is not None:
             np.multiply(self.qg, weight, out=self.qg)
@@ -95,20 +102,20 @@ class _Block:
             np.multiply(self.qg, scale, out=self.qg)
 
     def loss(self, weight: Array | None, out: Array) -> None:
-        """After `power_of_q`, (n,)."""
+        """The loss, (n,). Call `power_of_q` before."""
         with np.errstate(over="ignore"):
             np.multiply(self.qg, self.L, out=out)
         saturate(out, weight)
 
     def by_u(self, gamma: Gamma, *, second: bool = True) -> None:
-        """Turn ``e`` into the shares ``r_k``, fill ``A`` and, if asked, ``H``. Uses up ``L`` and ``qg``."""
+        """Convert ``e`` to the shares ``r_k``, fill ``A`` and, with ``second``, ``H``. Overwrites ``L`` and ``qg``."""
         np.multiply(self.e, self.inv, out=self.e)
         first_derivative(self.q, self.p, self.L, self.qg, gamma, out=self.A)
         if second:
             second_derivative(self.q, self.p, self.L, self.qg, gamma, self.A, out=self.H)
 
     def gradient(self) -> Array:
-        """After `by_u`, (K, n). Turns the shares into it."""
+        """The gradient, (K, n), which overwrites the shares. Call `by_u` before."""
         r = self.e
         np.multiply(r, self.A, out=r)
         np.negative(self.A, out=self.t)
@@ -116,7 +123,9 @@ class _Block:
         return r
 
     def hessian_diagonal(self, factor: float = 1.0, least: float = 0.0) -> Array:
-        """After `by_u`, times ``factor``, at least ``least`` times the gradient's size, (K, n). Uses up ``H``."""
+        """The diagonal times ``factor``, at least ``least`` times the absolute gradient, (K, n). Call `by_u` before.
+        Overwrites ``H``.
+        """
         r, h, A, H, t = self.e, self.h, self.A, self.H, self.t
         if factor != 1.0:
             A = np.multiply(A, factor, out=self.L)
@@ -140,10 +149,10 @@ class _Block:
         return h
 
     def cross_entropy(self, factor: float, least: float) -> tuple[Array, Array]:
-        """Gradient and Hessian for ``gamma = 0``: ``p_k - [k==t]`` and ``p_k*(1 - p_k)``. In place of `by_u`.
+        """Gradient and Hessian for ``gamma = 0``: ``p_k - [k==t]`` and ``p_k*(1 - p_k)``. Replaces `by_u`.
 
-        As boosters compute them: where scores are equal so are Hessians, whatever the true class, and so splits tie
-        where theirs do.
+        They are computed as in the boosters: equal scores have equal Hessians for any true class, so that the same
+        splits are tied.
         """
         p, h, A, H, p_t, q, qg, t = self.e, self.h, self.A, self.H, self.p, self.q, self.qg, self.t
         np.add(A, H, out=t)
@@ -171,8 +180,10 @@ class _Block:
         return p, h
 
     def _surely_wrong(self) -> tuple[Array, Array, Array, Array]:
-        """Rows with a wrong class near 1, that class's flat index, its ``e`` and the sum of the others' but for t's."""
-        # With q > 0.75 and inv near 1 the highest score is another class's, whose exponential is 1 then.
+        """Rows with a wrong class near 1, the flat index of this class, its ``e``, and the sum of ``e`` of the others
+        except for t.
+        """
+        # With q > 0.75 and inv near 1, another class has the highest score, and its exponential is 1.
         rows = np.flatnonzero((self.inv > SURELY_WRONG) & (self.q > 0.75))
         e, columns = self.e[:, rows], np.arange(rows.shape[0])
         top = e.argmax(axis=0)
@@ -181,7 +192,7 @@ class _Block:
         return rows, top * self.e.shape[1] + rows, of_top, e.sum(axis=0)
 
     def shares(self) -> Array:
-        """After `by_u`: ``r_k`` (K, n), -1 for the true class, that is minus the derivatives of u."""
+        """``r_k`` (K, n), with -1 for the true class: the negative derivatives of u. Call `by_u` before."""
         self.e.reshape(-1)[self.at_true] = -1.0
         return self.e
 
@@ -230,7 +241,7 @@ def _each_compiled_block(
     gradient: Array | None = None,
     hessian: Array | None = None,
 ) -> None:
-    """Have the kernel in C fill the results that are given; the arguments are those of `gradient_hessian`."""
+    """Fill the given results with the kernel in C. The arguments are those of `gradient_hessian`."""
     assert _kernels.compiled is not None
     fill = _kernels.compiled.softmax
 
@@ -247,7 +258,9 @@ def _each_compiled_block(
 
 
 def _store(a: Array, out: Array) -> None:
-    """Class-major ``a`` (K, n) to ``out`` (n, K). Class by class: NumPy's own order would be K short strides a row."""
+    """Copy class-major ``a`` (K, n) to ``out`` (n, K), class by class. NumPy's own order would be K short strides per
+    row.
+    """
     for k in range(a.shape[0]):
         np.copyto(out[:, k], a[k], casting="same_kind")
 
@@ -284,7 +297,7 @@ def loss_gradient(
         g = _rows(gamma, rows)
         block.power_of_q(_rows(weight, rows), g)
         block.loss(_rows(weight, rows), out[rows])
-        # p*L tends to 0, which a larger L times the p that stands in does not. All other L are at most 710.
+        # p*L tends to 0, but a larger L times the replacement of p does not. All other L are at most 710.
         np.minimum(block.L, 1000.0, out=block.L)
         block.by_u(g, second=False)
         _store(block.gradient(), gradient[rows])
@@ -308,7 +321,7 @@ def gradient_hessian(
     n_threads: int = 1,
     spare: list[Array] | None = None,
 ) -> tuple[Array, Array]:
-    """Gradient and diagonal of the Hessian, (n, K) both, in the memory order of ``raw_prediction``.
+    """Gradient and diagonal of the Hessian, each (n, K), in the memory order of ``raw_prediction``.
 
     The other arguments are those of `binary.gradient_hessian`.
     """
@@ -362,7 +375,7 @@ def hessian_matrix(raw_prediction: Array, y: Array, weight: Array | None, gamma:
 def hessian_product(
     raw_prediction: Array, y: Array, weight: Array | None, gamma: Gamma, direction: Array, *, n_threads: int = 1
 ) -> Array:
-    """Each row's Hessian times its ``direction`` (n, K), (n, K)."""
+    """Product of each row's Hessian with its ``direction`` (n, K). The result is (n, K)."""
     out = np.empty_like(raw_prediction)
 
     def run(rows: slice, block: _Block) -> None:
@@ -371,8 +384,8 @@ def hessian_product(
         block.by_u(g)
         A, H, r, h = block.A, block.H, block.shares(), block.h
         x = np.ascontiguousarray(direction[rows].T)
-        # Of the true class H * s with s = sum_k r_k*x_k, its own r being -1; of the others, with their own sum s',
-        # H * r_k*s + A * r_k*(x_k - s').
+        # For the true class: H * s with s = sum_k r_k*x_k, where its own r is -1. For the others: H * r_k*s + A *
+        # r_k*(x_k - s'), where s' is the sum over the others.
         np.multiply(r, x, out=h)
         s = h.sum(axis=0)
         block.of_true_class(x, out=block.t)
@@ -388,7 +401,7 @@ def hessian_product(
 
 
 def log_posterior(raw_prediction: Array, gamma: Array, log_alpha: Array | None) -> Array:
-    """``log P(y=k | x)`` at the minimiser of the expected loss, up to a constant per row, (n, K).
+    """``log P(y=k | x)`` at the minimum of the expected loss, up to a constant per row, (n, K).
 
     ``log p_k - log alpha_k - log w_k``, ``log w_k = gamma_k*log q_k + log1p(gamma_k*p_k*r_k)``,
     ``r_k = -log(p_k)/q_k`` (Charoenphakdee et al. 2021, theorem 11, with a gamma and an alpha per class).
@@ -405,7 +418,8 @@ def log_posterior(raw_prediction: Array, gamma: Array, log_alpha: Array | None) 
         np.copyto(log_p, raw_prediction[rows].T)
         top = log_p.argmax(axis=0)
         log_p -= log_p[top, columns]
-        # log q_k of the top class is the log-sum-exp of the others, which may all underflow beside the top one.
+        # log q_k of the top class is the log-sum-exp of the others, which can all underflow compared with the top
+        # class.
         np.copyto(t, log_p)
         t[top, columns] = -np.inf
         second = t.max(axis=0)

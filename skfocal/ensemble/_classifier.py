@@ -34,7 +34,9 @@ def _refuse_replaced(names: Any) -> None:
 
 
 def _without_replaced(init: Callable[..., None]) -> Callable[..., None]:
-    """Decorator of ``__init__``: refuses parameters that others stand for, which are no part of its signature."""
+    """Decorator of ``__init__``: refuses parameters that another parameter replaces and that are not in the
+    signature.
+    """
 
     @wraps(init)
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -45,85 +47,88 @@ def _without_replaced(init: Callable[..., None]) -> Callable[..., None]:
 
 
 class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss):
-    __doc__ = f"""scikit-learn's gradient boosting of histograms, trained with the focal loss.
+    __doc__ = f"""scikit-learn's histogram-based gradient boosting, trained with the focal loss.
 
-    A ``HistGradientBoostingClassifier``: its parameters, methods and attributes work as there. It needs no library but
-    scikit-learn.
+    This class is a ``HistGradientBoostingClassifier`` and has its parameters, methods and attributes. It needs no
+    library other than scikit-learn.
 
-    The classifier is trained with the focal loss. It starts at the constant score of least focal loss and returns
-    probabilities that focusing has not distorted.
+    Training starts at the constant score that minimizes the focal loss. `predict_proba` corrects the effect of gamma on
+    the probabilities.
 
     Parameters
     ----------{BOOSTER_PARAMETERS_DOC}
     learning_rate : float, default=0.1
-        Factor of each tree's leaves.
+        Learning rate: the factor of the leaf values of each tree.
     max_iter : int, default=100
-        Number of rounds: of trees for two classes, of one tree per class for more.
+        Number of boosting rounds. A round adds one tree for two classes, and one tree per class for more classes.
     max_leaf_nodes : int or None, default=31
-        Most leaves of a tree.
+        Maximum number of leaves of a tree.
     max_depth : int or None, default=None
-        Most splits from the root of a tree to a leaf.
+        Maximum number of splits between the root of a tree and a leaf.
     min_samples_leaf : int, default=20
-        Fewest rows of a leaf.
+        Minimum number of rows in a leaf.
     l2_regularization : float, default=1.0
-        Added to each leaf's sum of second derivatives.
+        L2 regularization, which is added to the sum of the second derivatives in each leaf.
     max_features : float, default=1.0
-        Share of the features, drawn at random, that each split chooses from.
+        Share of randomly chosen features that are considered for each split.
     max_bins : int, default=255
-        Most bins of a feature, besides the one for missing values.
+        Maximum number of bins per feature, without the bin for missing values.
     categorical_features : array-like of bool, int or str, "from_dtype" or None, default="from_dtype"
-        Features to split by sets of categories.
+        Features that are split by sets of categories.
     monotonic_cst : array-like of int or dict, default=None
-        1, 0 or -1 for each feature: the score must rise with it, is free, must fall. For two classes; the probability
-        follows the score.
+        Monotonicity of the score in each feature: 1 is increasing, -1 is decreasing, 0 is no constraint. Only for two
+        classes. The constraint holds for the probability as well.
     interaction_cst : "pairwise", "no_interactions" or sequence of sequences of int, default=None
-        Groups of features that may occur on one branch of a tree.
+        Groups of features that may interact, that is, occur on the same branch of a tree.
     warm_start : bool, default=False
-        Whether ``fit`` adds rounds to the model that is there, on the same data.
+        Whether ``fit`` continues the training of the fitted model, on the same data.
     early_stopping : "auto" or bool, default="auto"
-        Whether to stop once the score of held-out rows gets no better; "auto": with more than 10,000 rows.
+        Whether to stop training when the score on held-out rows no longer improves. "auto" enables it for more than
+        10,000 rows.
     scoring : str, callable or None, default="loss"
-        What early stopping goes by. "loss" is minus the focal loss that is trained. Names of scikit-learn's scorers
-        that take probabilities are computed on what ``predict_proba`` gives. None is accuracy.
+        Score for early stopping. "loss" is the negative focal loss of the training. Scorers of scikit-learn that need
+        probabilities use `predict_proba`. None is accuracy.
     validation_fraction : float, int or None, default=0.1
-        Share or number of rows held out for early stopping; None: the training rows are scored.
+        Share or number of rows that are held out for early stopping. None: the score is computed on the training rows.
     n_iter_no_change : int, default=10
-        Rounds without a better score after which to stop.
+        Number of rounds without an improvement after which training stops.
     tol : float, default=1e-7
-        By how much a score must be better to count.
+        Minimum improvement of the score.
     verbose : int, default=0
-        1 prints a summary, 2 a line per round.
+        1 prints a summary. 2 prints one line per round.
     random_state : int, RandomState or None, default=None
-        Seed of the held-out rows, of the rows that bins are made of, and of ``max_features``.
+        Seed for the choice of the held-out rows, of the rows from which the bins are computed, and of the features of
+        ``max_features``.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the rows by label, multiplied with ``sample_weight``. ``focal_alpha`` weighs classes as well, but is
-        rescaled to a mean of 1, and does not change how bins are made.
+        Class weights, which are multiplied with ``sample_weight``. ``focal_alpha`` also weights the classes, but it is
+        rescaled to a mean of 1, and it does not affect the bins.
 
     Attributes
     ----------
     {FITTED_DOC.strip()}
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` times ``class_weight`` of each class. ``calibration="full"`` corrects for these weights.
     do_early_stopping_, n_iter_, n_trees_per_iteration_, train_score_, validation_score_, is_categorical_
         See ``sklearn.ensemble.HistGradientBoostingClassifier``.
     n_features_in_ : int
-        Number of features of the X of ``fit``.
+        Number of features in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
-        Their names, if they are strings.
+        Names of the features in ``fit``. Only if all of them are strings.
 
     Notes
     -----
-    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``l2_regularization``, which is added
-    to sums of second derivatives, means what it means with log loss. ``train_score_`` and ``validation_score_`` are of
-    the loss without the factor.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor, ``l2_regularization``, which is
+    added to sums of second derivatives, has the effect that it has with log loss. ``train_score_`` and
+    ``validation_score_`` do not include the factor.
 
-    With ``focal_gamma=0, max_step=None, l2_regularization=0`` it grows the very trees of
+    With ``focal_gamma=0, max_step=None, l2_regularization=0`` the trees are identical to those of
     ``HistGradientBoostingClassifier()``.
 
-    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
-    probability can be another one: to decide by probability, use ``sklearn.model_selection.FixedThresholdClassifier``.
+    `predict` decides by the raw scores of `decision_function`. With ``calibration="full"`` and class weights, the class
+    with the largest probability can be a different one. To decide by probability, use
+    ``sklearn.model_selection.FixedThresholdClassifier``.
 
-    ``loss`` is no parameter: to give it is an error that says what to use.
+    The parameter ``loss`` does not exist. Giving it raises an error that names the parameters to use instead.
 
     Examples
     --------
@@ -167,7 +172,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         class_weight: Any = None,
     ) -> None:
         super().__init__(
-            # No name of the parent's: tools that read it would take the scores for log-odds.
+            # Not a name that the parent knows: tools that read the name would treat the scores as log-odds.
             loss="focal_loss",
             learning_rate=learning_rate,
             max_iter=max_iter,
@@ -201,7 +206,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         Parameters
         ----------
         **params
-            Names and values.
+            Names and values of the parameters.
 
         Returns
         -------
@@ -221,20 +226,20 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         y_val: Any = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> FocalHistGradientBoostingClassifier:
-        """Fit the model. A fit that fails or is interrupted leaves the estimator as it was.
+        """Fit the model. If the fit fails or is interrupted, the estimator is unchanged.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            NaN is a missing value.
+            NaN stands for a missing value.
         y : array-like of shape (n_samples,)
-            Labels of two classes or more.
+            Labels of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Finite numbers >= 0.
         X_val, y_val : array-like, default=None
-            Held-out rows for early stopping, instead of rows taken from X. They need scikit-learn 1.7 or later.
+            Held-out rows for early stopping, instead of rows that are taken from X. Needs scikit-learn 1.7 or later.
         sample_weight_val : array-like, default=None
-            Their weights.
+            Sample weights of the held-out rows.
 
         Returns
         -------
@@ -243,7 +248,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X, y or a weight is not as described here, before training starts.
+            If a parameter, X, y or a weight is not as described here. The error is raised before training starts.
         """
         self._check_focal_parameters()
         check_max_step(self.max_step)
@@ -299,14 +304,14 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one score, > 0 where the second of ``classes_`` is decided for.
+            For two classes there is one score per row; it is > 0 where the prediction is the second of ``classes_``.
         """
         scores: Array = super().decision_function(X)
         return scores
 
     @undisturbed
     def predict(self, X: Any) -> Array:
-        """Labels that the scores decide for.
+        """Predicted labels, decided by the raw scores.
 
         Parameters
         ----------
@@ -321,7 +326,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
 
     @undisturbed
     def predict_proba(self, X: Any) -> Array:
-        """Class probabilities, corrected as ``calibration`` says.
+        """Class probabilities, with the correction that ``calibration`` selects.
 
         Parameters
         ----------
@@ -330,7 +335,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         return self._probabilities(self.decision_function(X))
 

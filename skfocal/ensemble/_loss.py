@@ -1,4 +1,4 @@
-"""The focal loss as scikit-learn's booster calls a loss. May import ``_common`` and ``loss``."""
+"""The focal loss with the interface of the losses of scikit-learn's booster. May import ``_common`` and ``loss``."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 
 class TrainingLoss:
-    """What the booster's fit asks of a loss: the members of scikit-learn's ``BaseLoss`` that it uses.
+    """The members of scikit-learn's ``BaseLoss`` that the booster's fit uses.
 
-    It is no subclass: a member of ``BaseLoss`` that a later scikit-learn comes to use would be inherited and answer as
-    if for another loss. Here it is missing, and the fit stops.
+    It is not a subclass of ``BaseLoss``. If a later scikit-learn used another member, a subclass would inherit it, and
+    the member would compute values of a different loss. Here the member is missing, and the fit raises an error.
 
     Parameters
     ----------
     focal_loss : FocalLoss
     n_scores : int
-        Scores a row: 1 for two classes, else the number of classes.
+        Number of scores per row: 1 for two classes, otherwise the number of classes.
     max_step : float or None
-        Bound of each row's Newton step.
+        Upper bound of each row's Newton step.
     scale : float
         Factor of the derivatives.
     log_loss : object
-        The booster's own log loss. It answers wherever the two losses are the same, so that with ``gamma=0`` and
-        ``max_step=None`` all numbers are its own, to the last bit.
+        The booster's own log loss. It is used wherever the two losses are equal, so that with ``gamma=0`` and
+        ``max_step=None`` all results are bit-identical to it.
     """
 
     differentiable = True
@@ -41,8 +41,8 @@ class TrainingLoss:
         self.max_step, self.scale = max_step, scale
         self.is_log_loss = not focal_loss.gamma_per_class(self.n_classes).any()
         self.was_asked = False
-        # Labels and weights as the booster hands them in, and the loss bound to them; the training part and the
-        # held-out part, which it asks for in turn.
+        # Labels and weights as the booster passes them, and the loss bound to them. There are two entries, because the
+        # booster alternates between the training part and the held-out part.
         self._bound: list[tuple[Array, Array | None, BinaryLossOnData | MulticlassLossOnData]] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -52,7 +52,9 @@ class TrainingLoss:
         )
 
     def _on(self, y_true: Array, sample_weight: Array | None) -> BinaryLossOnData | MulticlassLossOnData:
-        """The loss bound to labels and weights: by identity, since the booster writes to neither."""
+        """The loss bound to labels and weights. They are compared by identity, because the booster does not write to
+        them.
+        """
         for y, weight, data in self._bound:
             if y is y_true and weight is sample_weight:
                 return data
@@ -61,13 +63,13 @@ class TrainingLoss:
         return data
 
     def _scores(self, raw_prediction: Array) -> Array:
-        """(n,) for two classes, whose scores the booster keeps in one column."""
+        """Scores, (n,) for two classes. The booster stores them in one column."""
         return raw_prediction[:, 0] if raw_prediction.ndim == 2 and self.n_scores == 1 else raw_prediction
 
     def init_gradient_and_hessian(
         self, n_samples: int, dtype: Any = np.float64, order: Any = "F"
     ) -> tuple[Array, Array]:
-        """Arrays to fill, (n,) or (n, K) both."""
+        """Empty arrays for both derivatives, (n,) or (n, K)."""
         self.was_asked = True
         shape = (n_samples,) if self.n_scores == 1 else (n_samples, self.n_scores)
         return np.empty(shape, dtype, order), np.empty(shape, dtype, order)
@@ -81,7 +83,7 @@ class TrainingLoss:
         hessian_out: Array,
         n_threads: int = 1,
     ) -> tuple[Array, Array]:
-        """Fill the arrays with the derivatives, in which each row's Newton step is bounded."""
+        """Fill the arrays with the derivatives. Each row's Newton step is bounded."""
         data = self._on(y_true, sample_weight)
         if self.is_log_loss and self.max_step is None:
             self.log_loss.gradient_hessian(
@@ -105,7 +107,7 @@ class TrainingLoss:
     def __call__(
         self, y_true: Array, raw_prediction: Array, sample_weight: Array | None = None, n_threads: int = 1
     ) -> float:
-        """Weighted mean of the loss, which early stopping goes by."""
+        """Weighted mean loss, which is used for early stopping."""
         if self.is_log_loss and self.focal_loss.alpha is None:
             return float(
                 self.log_loss(
@@ -117,7 +119,7 @@ class TrainingLoss:
         return float(rows.sum() / total)
 
     def fit_intercept_only(self, y_true: Array, sample_weight: Array | None = None) -> Array:
-        """The optimal constant score(s), (1,) or (K,); K of them have a mean of 0, as the booster's own."""
+        """The optimal constant scores, (1,) or (K,). K scores have a mean of 0, as in the booster's own loss."""
         if self.is_log_loss:
             weight = self._on(y_true, sample_weight).weight
             return np.reshape(self.log_loss.fit_intercept_only(y_true=y_true, sample_weight=weight), -1)
@@ -126,5 +128,5 @@ class TrainingLoss:
         return start if self.n_scores == 1 else start - start.mean()
 
     def predict_proba(self, raw_prediction: Array) -> Array:
-        """The booster takes a loss that has this for one of classes, and holds out some rows of each."""
+        """The booster treats a loss with this method as a classification loss, and stratifies the held-out rows."""
         return self.focal_loss.predict_proba(raw_prediction)

@@ -1,15 +1,15 @@
-"""The one place where private names of scikit-learn's booster are reached. May import ``_loss`` and scikit-learn.
+"""The only file that uses private names of scikit-learn's booster. May import ``_loss`` and scikit-learn.
 
-``HistGradientBoostingClassifier`` documents one loss. Another comes in by four private names, for which there is no
-public way:
+``HistGradientBoostingClassifier`` documents one loss. There is no public way to give it another one, so these four
+private names are used:
 
-* ``_finalize_sample_weight(sample_weight, y)``, which ``fit`` calls for the weights to train with, once labels are
-  indices and before it asks for the loss;
-* ``_get_loss(sample_weight)``, which ``fit`` calls for the loss, and whose own answer is its log loss;
-* what ``fit`` calls of the loss, and `TrainingLoss` of the log loss: members of ``sklearn._loss.loss.BaseLoss``;
-* ``_loss``, where ``fit`` leaves it.
+* ``_finalize_sample_weight(sample_weight, y)``. ``fit`` calls it to get the training weights, after it has encoded the
+  labels and before it asks for the loss;
+* ``_get_loss(sample_weight)``. ``fit`` calls it to get the loss, and the parent's version returns the log loss;
+* the members of ``sklearn._loss.loss.BaseLoss`` that ``fit`` and `TrainingLoss` call;
+* ``_loss``, the attribute in which ``fit`` stores the loss.
 
-Where one of them is gone `train` raises an error: no fit with another loss is handed out.
+If one of them is missing, `train` raises an error, so that no model is trained with the wrong loss.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from skfocal.ensemble._loss import TrainingLoss
 
 
 class BoosterOfAnyLoss(HistGradientBoostingClassifier):
-    """The booster, with a loss that a subclass makes of labels and weights."""
+    """The booster with a loss that a subclass makes from labels and weights."""
 
     @abstractmethod
     def _weigh(self, indices: Array, sample_weight: Array | None) -> tuple[Array | None, Callable[[Any], TrainingLoss]]:
-        """The weights to train with, class weights included, and what makes the loss of the booster's own log loss.
+        """The training weights, including class weights, and a function that makes the loss from the booster's log
+        loss.
 
-        Raises what is wrong with labels or weights: nothing is trained yet, and ``classes_`` are known.
+        Errors of labels and weights are raised here, because ``classes_`` are known and no training has started.
         """
 
     def _finalize_sample_weight(self, sample_weight: Array | None, y: Array) -> Array | None:
@@ -51,7 +52,7 @@ class BoosterOfAnyLoss(HistGradientBoostingClassifier):
 
 
 def train(booster: BoosterOfAnyLoss, X: Any, y: Any, sample_weight: Array | None, **validation: Any) -> None:
-    """The parent's ``fit``; ``validation`` are its arguments of held-out rows."""
+    """Call the parent's ``fit``. ``validation`` contains its arguments for held-out rows."""
     legal = signature(HistGradientBoostingClassifier.fit).parameters
     for name in validation:
         if name not in legal:
@@ -59,10 +60,11 @@ def train(booster: BoosterOfAnyLoss, X: Any, y: Any, sample_weight: Array | None
                 f"{name} must not be given with scikit-learn {sklearn.__version__}: held-out rows of your own need 1.7"
             )
     HistGradientBoostingClassifier.fit(booster, X, y, sample_weight, **validation)
-    # Scoring by name leaves one of the booster's methods among its attributes: copies would predict with its trees.
+    # With a named scorer, ``fit`` stores a bound method as an attribute; copies would then predict with the trees of
+    # the original.
     for name in [name for name, value in vars(booster).items() if getattr(value, "__self__", None) is booster]:
         delattr(booster, name)
-    # A fitted booster holds no labels, and pickles of it name no private class of ours.
+    # A fitted booster should not contain the labels, and its pickle should not name a private class.
     loss = booster.__dict__.pop("_loss", None)
     if not isinstance(loss, TrainingLoss):
         raise _unknown_scikit_learn("_get_loss")
@@ -71,12 +73,13 @@ def train(booster: BoosterOfAnyLoss, X: Any, y: Any, sample_weight: Array | None
 
 
 def detach(booster: BoosterOfAnyLoss) -> None:
-    """Copy what a fit with ``warm_start`` appends to, so that another estimator may share it until now.
+    """Copy the objects that a fit with ``warm_start`` appends to, because another estimator may share them.
 
-    That is whatever was learned, rather than the private names of the lists of trees and of the random generator.
+    All learned attributes are copied, so that the private names of the lists of trees and of the random generator are
+    not needed.
     """
     parameters = booster.get_params(deep=False)
-    itself = {id(value): value for value in parameters.values()}  # a callable scoring is no copy of it
+    itself = {id(value): value for value in parameters.values()}  # a callable scoring must not be copied
     learned = {name: value for name, value in vars(booster).items() if name not in parameters}
     booster.__dict__.update(deepcopy(learned, itself))
 

@@ -1,4 +1,6 @@
-"""Models for other programs: ONNX, and the parents' own classes. What a function needs, it says when it is called."""
+"""Conversion of models for other programs: to ONNX, and to the parents' own classes. Dependencies are checked when a
+function is called.
+"""
 
 from skfocal._common.public import is_public_in
 from skfocal.export._native import with_native_objective
@@ -21,5 +23,5 @@ SKOPS_TRUSTED = [
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "xgboost.core.Booster",
 ]
-"""Types in files of skops of this package's estimators, which skops wants to be told are trusted: as ``trusted`` of
-``skops.io.load``, as ``skops_trusted_types`` of MLflow's ``log_model``."""
+"""Types that skops has to trust in order to load the estimators of this package. Pass the list as ``trusted`` to
+``skops.io.load``, or as ``skops_trusted_types`` to ``log_model`` of MLflow."""

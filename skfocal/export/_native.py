@@ -1,5 +1,5 @@
-"""``with_native_objective``: models of the parents' own classes. May import ``_common``; a booster's library when a
-model of its is handed in.
+"""``with_native_objective``: models of the parents' own classes. May import ``_common``, and the library of a booster
+when it gets a model of it.
 """
 
 from __future__ import annotations
@@ -14,33 +14,35 @@ from skfocal._common.classifier import FocalClassifierMixin
 
 
 def with_native_objective(model: Any) -> Any:
-    """A model of the parent's own class with the same trees or coefficients.
+    """Convert a focal model to the parent's own class, with the same trees or coefficients.
 
-    For tools that look for the parent's class, or for the name of an objective in its file, and would refuse a focal
-    model: treelite, dtreeviz, supertree, lleaves, m2cgen, hummingbird. The last two, in the versions 0.10.0 and
-    0.4.12, are wrong about models of XGBoost 3, the parent's own included: give them LightGBM's.
+    Some tools check for the parent's class, or for the name of an objective in the model file, and refuse a focal
+    model: treelite, dtreeviz, supertree, lleaves, m2cgen, hummingbird. They accept the result of this function. m2cgen
+    0.10.0 and hummingbird 0.4.12 compute wrong scores for all models of XGBoost 3, including ``XGBClassifier``. Use
+    them with LightGBM.
 
     Parameters
     ----------
     model : estimator
-        A fitted focal classifier. It stays as it is.
+        A fitted focal classifier. It is not changed.
 
     Returns
     -------
     estimator
-        An ``LGBMClassifier``, ``XGBClassifier``, ``LogisticRegression`` or ``HistGradientBoostingClassifier``, fitted.
-        The labels of an ``XGBClassifier`` are the indices into the focal model's ``classes_``.
+        A fitted ``LGBMClassifier``, ``XGBClassifier``, ``LogisticRegression`` or ``HistGradientBoostingClassifier``.
+        The labels of an ``XGBClassifier`` are indices into ``classes_`` of the focal model.
 
     Raises
     ------
     TypeError
-        If the model is no focal classifier.
+        If the model is not a focal classifier.
 
     Notes
     -----
-    **Its probabilities are the bare sigmoid or softmax**, what the focal model gives with ``calibration=None``: neither
-    the parents nor the tools know of the focal loss. Take its raw scores, and `skfocal.FocalLoss` or the three lines
-    of NumPy on the page "Save, load, deploy" make probabilities of them. Labels are those of the focal model.
+    **The probabilities of the result are the sigmoid or softmax of the scores**, as with ``calibration=None``, because
+    the parents and the tools do not correct for the focal loss. To get the probabilities of the focal model, take the
+    raw scores and convert them with `skfocal.FocalLoss`, or with the three lines of NumPy on the page "Save, load,
+    deploy". The predicted classes are those of the focal model.
 
     Examples
     --------
@@ -65,7 +67,7 @@ def with_native_objective(model: Any) -> Any:
 
 
 def _parameters(model: Any) -> dict[str, Any]:
-    """Those that the parent has, too."""
+    """Parameters of the model that the parent also has."""
     return {name: value for name, value in model.get_params().items() if name not in model.focal_parameters}
 
 
@@ -80,7 +82,7 @@ def _lightgbm(model: Any) -> Any:
     text = re.sub(r"^(max_feature_idx=.*)$", rf"\1\n{line}", text, count=1, flags=re.MULTILINE)
     text = re.sub(r"^\[objective: .*\]$", f"[objective: {objective}]", text, count=1, flags=re.MULTILINE)
     native = LGBMClassifier(**_parameters(model) | {"objective": objective})
-    # LightGBM has no public way to make a fitted classifier of a booster; these are what its fit sets.
+    # LightGBM has no public way to create a fitted classifier from a booster. Its fit sets these attributes.
     for name in ("_n_features", "_n_features_in", "_classes", "_n_classes", "_class_map", "_le", "_class_weight"):
         setattr(native, name, getattr(model, name))
     native._Booster, native._objective = Booster(model_str=text), objective
@@ -120,7 +122,7 @@ def _hist(model: Any) -> Any:
     for name in ("focal_loss_", "class_weights_", *model.focal_parameters):
         fitted.pop(name, None)
     vars(native).update(fitted)
-    native._loss = native._get_loss(sample_weight=None)  # what its predict_proba looks for
+    native._loss = native._get_loss(sample_weight=None)  # its predict_proba needs it
     return native
 
 
@@ -130,4 +132,4 @@ NATIVE: dict[str, Callable[[Any], Any]] = {
     "FocalLogisticRegression": _linear,
     "FocalHistGradientBoostingClassifier": _hist,
 }
-"""By the name of the class, so that no library is imported to ask."""
+"""Converters by class name, so that no library has to be imported for the look-up."""

@@ -1,4 +1,4 @@
-"""``to_onnx``. May import ``_common`` and this folder; ONNX and skl2onnx when it is called."""
+"""``to_onnx``. May import ``_common`` and this folder. Imports ONNX and skl2onnx when it is called."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ from skfocal._common.classifier import FocalClassifierMixin
 
 
 def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> Any:
-    """Convert a fitted model to ONNX, the focal loss's posterior included.
+    """Convert a fitted model to ONNX, including the correction of its probabilities.
 
     Parameters
     ----------
     model : estimator
         A fitted focal estimator, or a ``Pipeline``, ``VotingClassifier``, ``StackingClassifier`` or
-        ``CalibratedClassifierCV`` with some in it, and whatever else skl2onnx converts.
+        ``CalibratedClassifierCV`` that contains focal estimators. Their other parts can be anything that skl2onnx
+        converts.
     initial_types : list of (name, type), default=None
-        The inputs, of types of ``skl2onnx.common.data_types``, as skl2onnx takes them. None: one input ``"X"`` of
-        float32, (n, n_features). A model whose first step is a ``ColumnTransformer`` needs them. A category is the
-        number that the booster was trained on, for a pandas column its code.
+        Names and types of the inputs, as in skl2onnx, with types of ``skl2onnx.common.data_types``. None: one float32
+        input ``"X"`` of shape (n, n_features). If the first step of the model is a ``ColumnTransformer``, the types are
+        required. A category is given as the number with which the booster was trained; for a pandas column this is its
+        code.
     target_opset : int or dict, default=None
-        Of ONNX. None: the latest that skl2onnx has been tested with.
+        Opset of ONNX. None: the latest opset that skl2onnx has been tested with.
 
     Returns
     -------
     onnx.ModelProto
-        Its outputs are ``label``, of `predict`, and ``probabilities``, of `predict_proba`, an array (n, n_classes): of
-        float64 if the inputs are, else of float32. It runs without skfocal and without the boosters.
+        A model with two outputs. ``label`` is the result of ``predict``. ``probabilities``, of shape (n, n_classes), is
+        the result of ``predict_proba``. The probabilities are float64 if the inputs are float64, and float32 otherwise.
+        The model runs without skfocal and without the boosters.
 
     Raises
     ------
     ImportError
-        Without the extra ``onnx``.
+        If the extra ``onnx`` is not installed.
     ValueError, TypeError
-        If the model has labels or leaves that ONNX can't say, or an argument is not as described here.
+        If ONNX cannot represent the labels or the leaves of the model, or if an argument is not as described here.
 
     Notes
     -----
-    Probabilities were within 1e-5 of ``predict_proba`` for the same float32 rows. A row that is rounded to float32 may
-    fall on the other side of a threshold.
+    For the same float32 rows, the probabilities were within 1e-5 of ``predict_proba``. If float64 rows are rounded to
+    float32, a value can move to the other side of a threshold.
 
     Examples
     --------
@@ -87,7 +90,7 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
 
 
 def check_labels(classes: Any) -> None:
-    """Labels that ONNX has a type for."""
+    """Check that ONNX has a type for the labels."""
     is_legal = classes.dtype.kind in "biuUTO" or (classes.dtype.kind == "f" and (classes == classes.astype(int)).all())
     if not is_legal:
         raise ValueError(

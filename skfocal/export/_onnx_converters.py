@@ -1,7 +1,7 @@
-"""skl2onnx's converters of the focal estimators. May import the rooms of the estimators, ONNX and skl2onnx.
+"""Converters of the focal estimators for skl2onnx. May import the estimators, ONNX and skl2onnx.
 
-A converter is handed a fitted model and writes what ``predict`` and ``predict_proba`` do: raw scores by the library's
-model, labels by the greatest of them, and the posterior.
+A converter writes the operators of ``predict`` and ``predict_proba`` of a fitted model: the raw scores of the library's
+model, the label of the largest score, and the posterior.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OPTIONS = {
 
 
 def register(model: FocalClassifierMixin) -> None:
-    """Tell skl2onnx how to convert models of this one's class."""
+    """Register the converter for the class of this model in skl2onnx."""
     cls = type(model)
     alias = f"{cls.__module__}.{cls.__qualname__}"
     update_registered_converter(cls, alias, _shapes, _converter(model), options=OPTIONS)
@@ -46,7 +46,7 @@ def _converter(model: FocalClassifierMixin) -> Callable[..., None]:
 
 
 def _shapes(operator: Any) -> None:
-    """skl2onnx's question: types and shapes of labels and probabilities."""
+    """Set types and shapes of the labels and probabilities, for skl2onnx."""
     n_rows, classes = operator.inputs[0].get_first_dimension(), operator.raw_operator.classes_
     of_labels = Int64TensorType if classes.dtype.kind in "biuf" else StringTensorType
     of_proba = DoubleTensorType if isinstance(operator.inputs[0].type, DoubleTensorType) else FloatTensorType
@@ -66,7 +66,7 @@ def _convert(scope: Any, operator: Any, container: Any, scores_of: Callable[...,
     graph.labels(graph("ArgMax", scores, axis=1, keepdims=0), classes, operator.outputs[0].full_name)
     proba = operator.outputs[1].full_name
     if options["raw_scores"]:
-        # As skl2onnx has it: of one score a row the negative and the score itself.
+        # As in skl2onnx, one score per row becomes two columns: the negative score and the score.
         raw = graph("Mul", raw, graph.constant([[-1.0, 1.0]])) if K == 2 else raw
         graph("Identity", raw, output=proba)
         return
@@ -92,7 +92,7 @@ def _hist_scores(graph: Graph, model: Any, x: str) -> str:
 
 
 def _wide_scores(graph: Graph, forest: Forest, x: str) -> str:
-    """Scores by trees of a library that compares and sums in float64."""
+    """Scores of trees from a library that compares and sums in float64."""
     if graph.container.target_opset_any_domain(ML) < TENSOR_ATTRIBUTES:
         narrow = Graph(graph.scope, graph.container, np.float32)
         return graph.cast(narrow.scores_of(forest, narrow.cast(x, np.float32)), graph.dtype)

@@ -13,25 +13,25 @@ from skfocal.export._trees import AT_MOST, LEAF, Forest
 FLOAT, DOUBLE, INT64, STRING = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING
 ML = "ai.onnx.ml"
 TENSOR_ATTRIBUTES = 3
-"""Version of ``ai.onnx.ml`` from which trees may have numbers in float64."""
+"""First version of ``ai.onnx.ml`` in which trees can have float64 numbers."""
 
 
 class Graph:
-    """Adds operators to what skl2onnx is writing.
+    """Adds operators to the graph that skl2onnx writes.
 
     Parameters
     ----------
     scope, container
-        As skl2onnx hands them to a converter.
+        Arguments that skl2onnx passes to a converter.
     dtype : numpy dtype
-        Of the numbers that the operators are about, float32 or float64.
+        Data type of the numbers in the graph, float32 or float64.
     """
 
     def __init__(self, scope: Any, container: Any, dtype: Any) -> None:
         self.scope, self.container, self.dtype = scope, container, np.dtype(dtype)
 
     def __call__(self, op: str, *inputs: str, domain: str = "", output: str | None = None, **attributes: Any) -> str:
-        """Add an operator; the name of its output."""
+        """Add an operator and return the name of its output."""
         name: str = output or self.scope.get_unique_variable_name(f"focal_{op.lower()}")
         self.container.add_node(
             op, list(inputs), name, op_domain=domain, name=self.scope.get_unique_operator_name(op), **attributes
@@ -39,7 +39,7 @@ class Graph:
         return name
 
     def constant(self, values: Any) -> str:
-        """Numbers of ``dtype``."""
+        """Add constant numbers of ``dtype``."""
         array = np.asarray(values, dtype=self.dtype)
         return self.initializer(DOUBLE if self.dtype == np.float64 else FLOAT, array.shape, array.ravel().tolist())
 
@@ -54,7 +54,7 @@ class Graph:
     # Trees
 
     def scores_of(self, forest: Forest, x: str) -> str:
-        """Raw scores of rows, (n, n_scores), float32; ``dtype`` is that of ``x``."""
+        """Raw scores of rows, (n, n_scores), float32. ``dtype`` has to be the dtype of ``x``."""
         attributes: dict[str, Any] = {
             "n_targets": forest.base.shape[0],
             "nodes_modes": forest.mode,
@@ -86,7 +86,7 @@ class Graph:
         values = np.array(forest.value)
         if self.dtype == np.float64:
             return values
-        # A float32 is at most a number if it is at most the largest float32 that is so.
+        # A float32 is <= a float64 threshold if it is <= the largest float32 that is <= the threshold.
         rounded = values.astype(np.float32)
         is_above = (rounded.astype(np.float64) > values) & (np.array(forest.mode) == AT_MOST)
         return np.where(is_above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
@@ -94,14 +94,14 @@ class Graph:
     # Probabilities and labels
 
     def two_columns(self, scores: str) -> str:
-        """One score a row as two, (n, 2), whose softmax is its sigmoid."""
+        """Two columns (n, 2) from one score per row. Their softmax is the sigmoid of the score."""
         return self("Mul", scores, self.constant([[0.0, 1.0]]))
 
     def posterior(self, scores: str, gamma: Array, log_alpha: Array | None) -> str:
-        """Scores whose softmax is the posterior, (n, K), of scores (n, K); see docs/theory.md for the letters.
+        """Scores whose softmax is the posterior, (n, K), from scores (n, K). See docs/theory.md for the letters.
 
-        All in logs, so that no power of q underflows; and q as the sum of the other probabilities, so that it has its
-        digits where p is 1 in all of its own.
+        Everything is computed in logarithms, so that no power of q underflows. q is the sum of the other probabilities,
+        so that it is accurate where p is rounded to 1.
         """
         if not gamma.any():
             return scores if log_alpha is None else self("Sub", scores, self.constant(log_alpha[np.newaxis]))
@@ -109,8 +109,8 @@ class Graph:
         log_p = self("LogSoftmax", scores, axis=1)
         p = self("Exp", log_p)
         q = self("Max", self("MatMul", p, self.constant(1.0 - np.eye(K))), self.constant(limits.tiny))
-        # r = -log(p)/q = -log(1 - q)/q: log(p) has no digits left where q is small, but a series has. It is off by
-        # q**5 / 6 there, the quotient by eps / q elsewhere.
+        # r = -log(p)/q = -log(1 - q)/q. If q is small, log(p) has no correct digits, and a series is used. The error of
+        # the series is q**5 / 6, the error of the quotient is eps / q.
         series = self.constant(0.2)
         for n in (4.0, 3.0, 2.0, 1.0):
             series = self("Add", self("Mul", series, q), self.constant(1.0 / n))
@@ -124,7 +124,7 @@ class Graph:
         return posterior if log_alpha is None else self("Sub", posterior, self.constant(log_alpha[np.newaxis]))
 
     def labels(self, indices: str, classes: Array, output: str) -> str:
-        """Labels of the indices, (n,)."""
+        """Add an operator for the labels of the indices, (n,)."""
         if classes.dtype.kind in "biuf":
             names = self.initializer(INT64, classes.shape, [int(label) for label in classes])
         else:

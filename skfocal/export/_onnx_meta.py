@@ -1,9 +1,9 @@
-"""scikit-learn's classifiers around focal ones in ONNX, where skl2onnx has it otherwise. May import ONNX, skl2onnx.
+"""scikit-learn's meta-classifiers in ONNX, where skl2onnx differs from scikit-learn. May import ONNX, skl2onnx.
 
-What skl2onnx 1.20 does that scikit-learn does not: it takes the nearest point where isotonic calibration interpolates,
-and temperature scaling for isotonic; it looks for raw scores at the end of no pipeline; it decides a hard vote by
-probabilities and refuses ``flatten_transform=True``, the default of a vote; it stacks both columns of two classes'
-scores.
+skl2onnx 1.20 differs from scikit-learn in these points. It uses the nearest point where isotonic calibration
+interpolates. It treats temperature scaling as isotonic calibration. It does not find raw scores at the end of a
+pipeline. It decides a hard vote by probabilities, and refuses ``flatten_transform=True``, which is the default of a
+vote. It stacks both columns of the scores of two classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from skfocal.export._onnx_graph import INT64, Graph
 
 
 def parts_of(model: Any) -> Iterator[Any]:
-    """The model and every fitted estimator in it, however deep."""
+    """The model and all fitted estimators in it, at any depth."""
     seen: set[int] = set()
     waiting = [model]
     while waiting:
@@ -41,7 +41,7 @@ def parts_of(model: Any) -> Iterator[Any]:
                 waiting.append(part.steps)
             elif isinstance(part, CalibratedClassifierCV):
                 waiting += [calibrated.estimator for calibrated in part.calibrated_classifiers_]
-            elif not isinstance(part, FocalClassifierMixin):  # which holds none
+            elif not isinstance(part, FocalClassifierMixin):  # which contains no estimators
                 waiting += [value for name, value in vars(part).items() if name.endswith("_")]
 
 
@@ -53,7 +53,7 @@ def last_step(model: Any) -> Any:
 
 
 def asked_for_scores(model: Any) -> Iterator[Any]:
-    """Focal estimators in the model whose decisions another one works with, rather than their probabilities."""
+    """Focal estimators in the model whose raw scores, not probabilities, are used by another estimator."""
     for part in parts_of(model):
         inner: list[Any] = []
         if isinstance(part, CalibratedClassifierCV):
@@ -70,7 +70,7 @@ def asked_for_scores(model: Any) -> Iterator[Any]:
 
 
 def _inner(scope: Any, operator: Any, estimator: Any, inputs: Any = None) -> tuple[str, str]:
-    """Have an inner classifier converted; names of its labels and of its probabilities or scores."""
+    """Convert an inner classifier. Returns the names of its labels and of its probabilities or scores."""
     inner = scope.declare_local_operator(sklearn_operator_name_map[type(estimator)], estimator)
     inner.inputs = operator.inputs if inputs is None else inputs
     labels = scope.declare_local_variable("inner_label", Int64TensorType())
@@ -113,7 +113,7 @@ def _convert_stacking(scope: Any, operator: Any, container: Any) -> None:
             columns.append(graph("Reshape", graph.cast(labels, graph.dtype), graph.initializer(INT64, (2,), [-1, 1])))
         else:
             scores = graph.cast(scores, graph.dtype)
-            # Of two classes scikit-learn stacks what is of the second.
+            # For two classes, scikit-learn stacks only the column of the second class.
             columns.append(scores if K > 2 else graph("Gather", scores, graph.initializer(INT64, (1,), [1]), axis=1))
     merged = scope.declare_local_variable("stacked", operator.outputs[1].type.__class__([None, None]))
     graph("Concat", *columns, *([x] if model.passthrough else []), axis=1, output=merged.full_name)
@@ -139,7 +139,7 @@ def _convert_calibrated(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _calibrated(graph: Graph, fold: Any, scores: str, classes: Any) -> str:
-    """Calibrated probabilities, (n, K), of one fold's scores, (n, K)."""
+    """Calibrated probabilities, (n, K), from the scores of one fold, (n, K)."""
     K = classes.shape[0]
     if fold.method == "temperature":
         return graph("Softmax", graph("Mul", scores, graph.constant(fold.calibrators[0].beta_)), axis=1)
@@ -155,7 +155,7 @@ def _calibrated(graph: Graph, fold: Any, scores: str, classes: Any) -> str:
             proba = _interpolated(graph, score, calibrator.X_thresholds_, calibrator.y_thresholds_)
         terms.append(graph("Mul", proba, graph.constant(np.eye(K)[[k]])))
     if K == 2:
-        # Of p the row (1 - p, p).
+        # p becomes the row (1 - p, p).
         of_second = graph("Mul", terms[0], graph.constant([[0.0, 1.0]]))
         first = graph(
             "Sub", graph.constant(1.0), graph("Gather", terms[0], graph.initializer(INT64, (1,), [1]), axis=1)
@@ -163,15 +163,16 @@ def _calibrated(graph: Graph, fold: Any, scores: str, classes: Any) -> str:
         return graph("Add", of_second, graph("Mul", first, graph.constant([[1.0, 0.0]])))
     proba = graph("Sum", *terms)
     total = graph("MatMul", proba, graph.constant(np.ones((K, 1))))
-    # Where every class has 0, all have the same.
+    # If all classes have the probability 0, they get equal probabilities.
     is_empty = graph("Equal", total, graph.constant(0.0))
     shares = graph("Div", proba, graph("Where", is_empty, graph.constant(1.0), total))
     return graph("Where", is_empty, graph.constant(np.full((1, K), 1.0 / K)), shares)
 
 
 def _interpolated(graph: Graph, score: str, x: Any, y: Any) -> str:
-    """Piecewise linear through the points (x, y), constant beyond them, of scores (n, 1)."""
-    # Of each piece the share that lies below the score, times what the piece rises. In float64: pieces are short.
+    """Piecewise linear function through the points (x, y), constant outside of them, for scores (n, 1)."""
+    # Sum over the pieces of (share of the piece below the score) x (rise of the piece). In float64, because pieces can
+    # be short.
     wide = Graph(graph.scope, graph.container, np.float64)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.shape[0] == 1:
@@ -191,4 +192,4 @@ CONVERTERS = {
     StackingClassifier: _convert_stacking,
     VotingClassifier: _convert_voting,
 }
-"""Converters to use instead of skl2onnx's own, by class."""
+"""Converters by class, which replace those of skl2onnx."""

@@ -1,7 +1,7 @@
-"""The trees of a booster as one set of arrays, for formats other than the library's own. May import NumPy.
+"""The trees of a booster as arrays, for formats other than the library's own. May import NumPy.
 
-LightGBM's trees are read from its model text, XGBoost's from its model JSON. Both are what the libraries promise to
-read again; the private structures behind them are not.
+LightGBM's trees are read from its model text, XGBoost's trees from its model JSON. The libraries guarantee that they
+can read these formats again. They do not guarantee this for their private structures.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 from skfocal._kernels.blocks import Array
 
 LEAF, AT_MOST, LESS, EQUAL = "LEAF", "BRANCH_LEQ", "BRANCH_LT", "BRANCH_EQ"
-"""What a node asks of the value of its feature, by ONNX's names."""
+"""Conditions of a node on the value of its feature, with ONNX's names."""
 
 
 @dataclass
 class Forest:
-    """Nodes of trees, each a row of the lists, numbered from 0 in their tree.
+    """Nodes of trees. Each node is an entry of the lists and is numbered from 0 in its tree.
 
-    A row goes to ``true_child`` where the node's question is answered by yes, or its value is NaN and
-    ``missing_is_true`` says so. The score of a class is ``base`` and the sum of ``leaf`` over the trees of that class.
+    A row goes to ``true_child`` if the condition of the node is true, or if the value is NaN and ``missing_is_true`` is
+    set. The score of a class is ``base`` plus the sum of ``leaf`` over the trees of that class.
     """
 
     base: Array
@@ -38,10 +38,10 @@ class Forest:
     missing_is_true: list[int] = field(default_factory=list)
     leaf: list[float] = field(default_factory=list)
     score: list[int] = field(default_factory=list)
-    """The class whose score the tree adds to."""
+    """The class to whose score the tree is added."""
 
     def add_tree(self, tree: _Tree, score: int, weight: float = 1.0) -> None:
-        """Append a tree, whose leaves count ``weight`` times, without nodes that no row reaches."""
+        """Append a tree without its unreachable nodes. Its leaves are multiplied by ``weight``."""
         number = self.tree[-1] + 1 if self.tree else 0
         reached = tree.reached()
         place = {node: i for i, node in enumerate(reached)}
@@ -62,7 +62,7 @@ _Node = tuple[str, int, float, int, int, bool, float]
 
 
 class _Tree:
-    """Nodes of one tree; the first ``n_nodes`` have the numbers that the library gave them."""
+    """Nodes of one tree. The first ``n_nodes`` have the library's numbers."""
 
     def __init__(self, n_nodes: int) -> None:
         self.nodes: list[_Node] = [(LEAF, 0, 0.0, 0, 0, False, 0.0)] * n_nodes
@@ -71,7 +71,7 @@ class _Tree:
         self.nodes[node] = (mode, feature, value, yes, no, missing, 0.0)
 
     def reached(self) -> list[int]:
-        """Nodes from the root on, which is the first."""
+        """Reachable nodes. The root is the first."""
         nodes, seen = [0], {0}
         for node in nodes:
             mode, _, _, yes, no, *_ = self.nodes[node]
@@ -85,20 +85,20 @@ class _Tree:
         self.nodes[node] = (LEAF, 0, 0.0, 0, 0, False, leaf)
 
     def put_set(self, node: int, feature: int, members: list[int], yes: int, no: int, missing: bool) -> None:
-        """A node that asks for one of several categories: a chain of nodes that ask for one each."""
-        members = members or [-1]  # no category, so that no row gets there
+        """Replace a node with a set of categories by a chain of nodes with one category each."""
+        members = members or [-1]  # not a category, so that no row matches
         for category in members[:-1]:
             self.nodes.append(self.nodes[node])
             self.put(node, EQUAL, feature, float(category), yes, len(self.nodes) - 1, missing)
             node = len(self.nodes) - 1
-            missing = False  # a missing value has gone its way at the first of the chain
+            missing = False  # the first node of the chain handles a missing value
         self.put(node, EQUAL, feature, float(members[-1]), yes, no, missing)
 
 
 # LightGBM
 
 CATEGORICAL, DEFAULT_LEFT = 1, 2
-"""Bits of LightGBM's ``decision_type``; the two above them are the type of missing values."""
+"""Bits of LightGBM's ``decision_type``. The next two bits are the type of missing values."""
 MISSING_ZERO, MISSING_NAN = 1, 2
 
 
@@ -135,7 +135,7 @@ def _lightgbm_tree(lines: dict[str, str]) -> _Tree:
     tree = _Tree(n_splits + len(leaves))
     for i, leaf in enumerate(leaves):
         tree.put_leaf(n_splits + i, leaf)
-    # LightGBM numbers inner nodes from 0, and leaves from -1 downwards. A tree without a split has its leaf alone.
+    # LightGBM numbers inner nodes from 0 and leaves from -1 downwards. A tree without a split has only a leaf.
     left, right = (
         [child if child >= 0 else n_splits - 1 - child for child in numbers(name, int)]
         for name in ("left_child", "right_child")
@@ -153,17 +153,17 @@ def _lightgbm_tree(lines: dict[str, str]) -> _Tree:
             continue
         kind, default_left, zero_left = decision >> 2 & 3, bool(decision & DEFAULT_LEFT), threshold >= 0.0
         if kind == MISSING_ZERO and default_left != zero_left:
-            # Zeros, and NaN, go where x <= threshold does not send them.
+            # Zeros and NaN go to the side that x <= threshold does not select.
             tree.nodes.append(tree.nodes[node])
             tree.put(node, EQUAL, feature, 0.0, yes if default_left else no, len(tree.nodes) - 1, True)
             node = len(tree.nodes) - 1
-        # NaN counts as 0 where training saw none.
+        # If training had no NaN, NaN is treated as 0.
         tree.put(node, AT_MOST, feature, threshold, yes, no, default_left if kind == MISSING_NAN else zero_left)
     return tree
 
 
 def _members(words: list[int]) -> list[int]:
-    """Positions of the bits that are set in words of 32."""
+    """Positions of the set bits in 32-bit words."""
     return [32 * i + bit for i, word in enumerate(words) for bit in range(32) if word >> bit & 1]
 
 
@@ -178,7 +178,7 @@ def of_xgboost(booster: Any, n_rounds: int, missing_row: Array) -> Forest:
     booster : xgboost.Booster
     n_rounds : int
     missing_row : ndarray of shape (n_scores,)
-        Scores that these rounds give a row of missing values.
+        Scores of a row of missing values after these rounds.
 
     Raises
     ------
@@ -200,14 +200,16 @@ def of_xgboost(booster: Any, n_rounds: int, missing_row: Array) -> Forest:
 
 
 def _base(learner: dict[str, Any], n_scores: int, measured: Array) -> Array:
-    """Scores without a tree. ``base_score`` is a probability to some of XGBoost's objectives, a score to others."""
+    """Scores without trees. ``base_score`` is a probability for some of XGBoost's objectives, and a score for
+    others.
+    """
     given = learner["learner_model_param"]["base_score"]
     known = np.atleast_1d(np.array(json.loads(given), dtype=np.float64))
     scores = np.full(n_scores, known) if known.shape[0] == 1 else known
     with np.errstate(divide="ignore", invalid="ignore"):
         candidates = [scores, np.log(scores) - np.log1p(-scores)]
     for candidate in candidates:
-        # The trees' sum is in float32 on XGBoost's side.
+        # XGBoost sums the trees in float32.
         if np.allclose(candidate, measured, rtol=1e-4, atol=1e-4):
             return candidate
     return measured
@@ -236,7 +238,7 @@ def _xgboost_tree(tree: dict[str, Any]) -> _Tree:
         if left[node] < 0:
             result.put_leaf(node, condition[node])
         elif node in sets:
-            # XGBoost sends the categories of its set to the right.
+            # In XGBoost, the categories of the set go to the right.
             result.put_set(node, feature, sets[node], right[node], left[node], not default_left[node])
         else:
             result.put(node, LESS, feature, condition[node], left[node], right[node], bool(default_left[node]))
@@ -247,7 +249,7 @@ def _xgboost_tree(tree: dict[str, Any]) -> _Tree:
 
 
 def of_hist_gradient_boosting(model: Any) -> Forest:
-    """The trees of a ``HistGradientBoostingClassifier``, which has no file: its private arrays are the only way.
+    """The trees of a ``HistGradientBoostingClassifier``, read from its private arrays because it has no file format.
 
     Raises
     ------

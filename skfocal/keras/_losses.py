@@ -24,34 +24,38 @@ from skfocal.keras._tensors import (
     with_mask,
 )
 
-_FROM_LOGITS = """    ``from_logits=True`` is the default here; the Keras losses that it replaces have ``False``. A
-    network that ends with an activation needs ``from_logits=False``."""
+_FROM_LOGITS = """    ``from_logits=True`` is the default. The Keras losses that this class
+    replaces have the default ``False``. If the last layer of the network has an activation, use
+    ``from_logits=False``."""
 
 _PARAMETERS = """
     from_logits : bool, default=True
-        Whether ``y_pred`` are scores before the sigmoid or softmax. Probabilities have lost what logits know of easy
-        and hard rows: p = 0 of a true class counts as the smallest normal number of the dtype.
+        Whether ``y_pred`` contains scores before the sigmoid or softmax. Probabilities are less accurate than logits
+        for very easy and very hard rows: a probability of 0 for the true class is replaced by the smallest normal
+        number of the dtype.
     label_smoothing : float in [0, 1], default=0.0
-        Share of the target that is spread over all classes alike."""
+        Share of the target that is distributed equally over all classes."""
 
 _REDUCTION = """
     reduction : str, default="sum_over_batch_size"
-        As in `keras.losses.Loss`. The mean divides by the number of rows that count, whatever ``alpha`` is.
+        As in `keras.losses.Loss`. The mean divides by the number of rows that are not ignored. It does not divide by
+        the sum of the weights.
     name : str, default: the class's name in snake case
     dtype : str or None, default=None
-        Of the computation; None: ``keras.config.floatx()``. float16 and bfloat16 are computed in float32.
+        Data type of the computation. None: ``keras.config.floatx()``. For float16 and bfloat16 the computation is in
+        float32.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not legal, or if the shapes of ``y_true`` and ``y_pred`` do not fit. As in Keras's own losses
-        they fit if one of them has a last dimension of 1 that the other lacks.
+        If a parameter is invalid, or if the shapes of ``y_true`` and ``y_pred`` do not match. As in Keras's own losses,
+        a last dimension of 1 may be missing in one of them.
 
     Notes
     -----
-    Computed in logarithms from the logits, without epsilon: the loss and its derivatives are finite for any finite
-    logit, the loss is 0 where p is 1, and hard rows keep their gradient. A soft target is the expectation over the
-    classes, so the loss of a mixup target is the mixture of the losses.
+    The loss is computed from the logits in logarithms, without an epsilon. The loss and its derivatives are finite for
+    every finite logit, the loss is 0 if p is 1, and hard rows have a gradient. The loss of a soft target is the
+    expected loss over the classes. The loss of a mixup target is therefore the mixture of the losses.
 
     References
     ----------
@@ -60,9 +64,10 @@ _REDUCTION = """
 
 _CLASSES = """
     gamma : float or sequence of K floats, default=2.0
-        Focusing parameter, >= 0, one or one per class. 0 is cross-entropy.
+        Focusing parameter, from 0 to 100: one number, or one per class. 0 is cross-entropy.
     alpha : float, sequence of K floats or None, default=None
-        One weight >= 0 per class; for K = 2 also a number ``a`` in (0, 1), which means ``1 - a`` and ``a``."""
+        Class weights: one weight >= 0 per class. For K = 2 it can be a number ``a`` in (0, 1), which gives class 1 the
+        weight ``a`` and class 0 the weight ``1 - a``."""
 
 
 class _FocalLoss(keras.losses.Loss):
@@ -94,7 +99,7 @@ class _FocalLoss(keras.losses.Loss):
         return alpha
 
     def get_config(self) -> dict[str, Any]:
-        """Parameters from which ``from_config`` makes the same loss, fit for JSON."""
+        """Parameters in JSON types, from which ``from_config`` creates the same loss."""
         config: dict[str, Any] = {**super().get_config(), "from_logits": self.from_logits}
         config |= {"gamma": _lists(self.gamma), "alpha": _lists(self.alpha)}
         return {**config, "label_smoothing": self.label_smoothing, "dtype": self._dtype_given}
@@ -110,26 +115,27 @@ def _lists(value: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="skfocal")
 class BinaryFocalLoss(_FocalLoss):
-    __doc__ = rf"""Focal loss of two classes, ``from_logits=True``: for `keras.losses.BinaryCrossentropy`.
+    __doc__ = rf"""Focal loss of two classes, as a replacement of `keras.losses.BinaryCrossentropy`.
 
 {_FROM_LOGITS}
 
     .. math:: FL = -\alpha_1 y \, (1-p)^{{\gamma_1}} \log p - \alpha_0 (1-y) \, p^{{\gamma_0}} \log(1-p)
 
-    ``y_true`` holds 0 and 1 or probabilities and has the shape of ``y_pred``, (n, ...); as in Keras's own loss, a
-    row's loss is the mean over the last axis. Of shape (n,) each element is a row.
+    ``y_true`` contains 0 and 1, or probabilities. It has the shape of ``y_pred``, which is (n, ...). As in Keras's own
+    loss, the loss of a row is the mean over the last axis. If the shape is (n,), each element is a row.
 
     Parameters
     ----------
     gamma : float or sequence of 2 floats, default=2.0
-        Focusing parameter, >= 0; a sequence is for class 0 and class 1. 0 is cross-entropy.
+        Focusing parameter, from 0 to 100. A sequence has the values of class 0 and class 1. 0 is cross-entropy.
     alpha : float, sequence of 2 weights or None, default=None
-        A number ``a`` in (0, 1) weighs class 1 by ``a`` and class 0 by ``1 - a``; a sequence has the weights of
-        class 0 and class 1, each >= 0. With several labels either weight can be one per label, the last axis of
-        ``y_pred``: ``[1.0, [3.0, 0.5]]`` is the ``pos_weight`` of two labels.{_PARAMETERS}
+        Class weights. A number ``a`` in (0, 1) gives class 1 the weight ``a`` and class 0 the weight ``1 - a``. A
+        sequence contains the weights of class 0 and class 1, each >= 0. For several labels, which are the last axis of
+        ``y_pred``, each of the two weights can be a sequence with one weight per label. For example, ``[1.0, [3.0,
+        0.5]]`` corresponds to a ``pos_weight`` for two labels.{_PARAMETERS}
     ignore_class : float or None, default=None
-        Elements of ``y_true`` that are this number, outside [0, 1], do not count; a row has the mean of its other
-        elements. Rows without others do not count either.{_REDUCTION}
+        A number outside [0, 1]. Elements of ``y_true`` with this value are ignored, and the loss of a row is the mean
+        over its other elements. A row without other elements is ignored.{_REDUCTION}
 
     Examples
     --------
@@ -164,11 +170,11 @@ class BinaryFocalLoss(_FocalLoss):
         return neural.check_alpha_pair(alpha)
 
     def get_config(self) -> dict[str, Any]:
-        """Parameters from which ``from_config`` makes the same loss, fit for JSON."""
+        """Parameters in JSON types, from which ``from_config`` creates the same loss."""
         return {**super().get_config(), "ignore_class": self.ignore_class}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each row: the shape of ``y_pred`` without the last axis."""
+        """Loss of each row, in the shape of ``y_pred`` without the last axis."""
         z, dtype = at_least_float32(y_pred)
         y, z = same_rank(ops.cast(y_true, dtype), z)
         if not (len(z.shape) and fits(y.shape, z.shape)):
@@ -176,13 +182,13 @@ class BinaryFocalLoss(_FocalLoss):
         alpha_0, alpha_1 = (self._by_label(a, z.shape, dtype) for a in neural.per_class("alpha", self.alpha, 2))
         counted = None
         if self.ignore_class is not None:
-            # Their logits may be anything: 0 times infinity is no number.
+            # Ignored elements can have any logits, and 0 times infinity is NaN.
             counted = y != self.ignore_class
             y, z = ops.where(counted, y, 0.0), ops.where(counted, z, 0.5)
         if self.label_smoothing:
             y = y * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
         if self.from_logits:
-            # The loss of the class that is not true has the weight 0, and 0 times infinity is no number.
+            # The loss of the other class has the weight 0, and 0 times infinity is NaN.
             largest = ops.convert_to_tensor(np.finfo(dtype).max, dtype=dtype)
             z = ops.where(z == np.inf, largest, ops.where(z == -np.inf, -largest, z))
             log_p, log_q = ops.log_sigmoid(z), ops.log_sigmoid(-z)
@@ -191,7 +197,7 @@ class BinaryFocalLoss(_FocalLoss):
         loss = -alpha_1 * y * ops.exp(self._gamma[1] * log_q) * log_p
         loss = loss - alpha_0 * (1.0 - y) * ops.exp(self._gamma[0] * log_p) * log_q
         if counted is None:
-            # ops.mean rounds float64 to float32 on the way, in Keras 3.15.
+            # In Keras 3.15, ops.mean rounds float64 to float32 internally.
             return ops.sum(loss, axis=-1) / ops.cast(ops.shape(loss)[-1], dtype)
         number = ops.sum(ops.cast(counted, dtype), axis=-1)
         loss = ops.sum(ops.where(counted, loss, 0.0), axis=-1) / ops.clip(number, 1.0, np.inf)
@@ -212,14 +218,14 @@ class BinaryFocalLoss(_FocalLoss):
 
 @keras.saving.register_keras_serializable(package="skfocal")
 class CategoricalFocalLoss(_FocalLoss):
-    __doc__ = rf"""Focal loss of K classes, ``from_logits=True``: for `keras.losses.CategoricalCrossentropy`.
+    __doc__ = rf"""Focal loss of K classes, as a replacement of `keras.losses.CategoricalCrossentropy`.
 
 {_FROM_LOGITS}
 
     .. math:: FL = -\sum_k \alpha_k y_k \, (1 - p_k)^{{\gamma_k}} \log p_k
 
-    ``y_true`` holds one-hot rows or class probabilities, (..., K), and ``y_pred`` scores of the same shape, minus
-    infinity for a class that can't be.
+    ``y_true`` contains one-hot rows or class probabilities, (..., K). ``y_pred`` contains scores of the same shape.
+    Minus infinity marks an impossible class.
 
     Parameters
     ----------{_CLASSES}{_PARAMETERS}{_REDUCTION}
@@ -246,7 +252,7 @@ class CategoricalFocalLoss(_FocalLoss):
         super().__init__(gamma, alpha, from_logits, label_smoothing, reduction, name, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each row: the shape of ``y_pred`` without the last axis."""
+        """Loss of each row, in the shape of ``y_pred`` without the last axis."""
         z, dtype = at_least_float32(y_pred)
         y = ops.cast(y_true, dtype)
         n_classes = number_of_classes(z)
@@ -263,29 +269,30 @@ class CategoricalFocalLoss(_FocalLoss):
             y = y * (1.0 - self.label_smoothing) + self.label_smoothing / n_classes
         log_p, log_q = log_probabilities(z if self.from_logits else log(z, dtype))
         weight = alpha * y
-        # An impossible class without weight: 0 times infinity is 0 here, as the expectation over the classes has it.
+        # For an impossible class with the weight 0, 0 times infinity is 0 here, as in the expectation over the classes.
         log_p = ops.where(ops.logical_and(weight == 0, log_p == -np.inf), 0.0, log_p)
-        # Far down q is 1. Without the cut autograd multiplies the derivative of q**gamma, 0, by an infinite log p.
+        # At very low scores q is 1. Without the cut, autograd multiplies the derivative of q**gamma, which is 0, by an
+        # infinite log p.
         by_class = ops.where(log_p < FAR, log_p, ops.exp(gamma * log_q) * ops.clip(log_p, FAR, 1.0))
         return -ops.sum(weight * by_class, axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="skfocal")
 class SparseCategoricalFocalLoss(CategoricalFocalLoss):
-    __doc__ = rf"""Focal loss of class indices, ``from_logits=True``: for `keras.losses.SparseCategoricalCrossentropy`.
+    __doc__ = rf"""Focal loss of class indices, as a replacement of `keras.losses.SparseCategoricalCrossentropy`.
 
 {_FROM_LOGITS}
 
     .. math:: FL = -\alpha_t \, (1 - p_t)^{{\gamma_t}} \log p_t
 
-    ``y_true`` holds class indices t, (...) or (..., 1), and ``y_pred`` scores, (..., K), minus infinity for a class
-    that can't be. An index outside 0 .. K-1 raises an error; in a compiled or traced function and on a GPU, where its
-    value can't be looked at, the loss of its row is NaN.
+    ``y_true`` contains class indices t, (...) or (..., 1). ``y_pred`` contains scores, (..., K). Minus infinity marks
+    an impossible class. An index outside 0 .. K-1 raises an error. In a compiled or traced function and on a GPU, where
+    the value cannot be read, the loss of its row is NaN instead.
 
     Parameters
     ----------{_CLASSES}{_PARAMETERS}
     ignore_class : int or None, default=None
-        Rows whose ``y_true`` is this number count neither in the loss nor in the mean.{_REDUCTION}
+        Rows with this class index are ignored in the loss and in the mean.{_REDUCTION}
 
     Examples
     --------
@@ -314,11 +321,11 @@ class SparseCategoricalFocalLoss(CategoricalFocalLoss):
         self.ignore_class = checked_for_mask(ignore_class)
 
     def get_config(self) -> dict[str, Any]:
-        """Parameters from which ``from_config`` makes the same loss, fit for JSON."""
+        """Parameters in JSON types, from which ``from_config`` creates the same loss."""
         return {**super().get_config(), "ignore_class": self.ignore_class}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each row: the shape of ``y_pred`` without the last axis."""
+        """Loss of each row, in the shape of ``y_pred`` without the last axis."""
         t, z = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         n_classes = number_of_classes(z)
         if len(t.shape) == len(z.shape) and t.shape[-1] == 1:
@@ -330,7 +337,7 @@ class SparseCategoricalFocalLoss(CategoricalFocalLoss):
             )
         counted = None
         if self.ignore_class is not None:
-            # Their logits may be anything: 0 times infinity is no number.
+            # Ignored elements can have any logits, and 0 times infinity is NaN.
             counted = t != self.ignore_class
             t, z = ops.where(counted, t, 0), ops.where(ops.expand_dims(counted, -1), z, 1.0)
         index = ops.cast(ops.clip(t, 0, n_classes - 1), "int32")

@@ -10,20 +10,22 @@ import numpy as np
 from keras import ops
 
 try:
-    # Private, for there is no public way for a loss to say which elements a mean counts; Keras's own losses use it.
+    # Private, because there is no public way for a loss to exclude elements from a mean. Keras's own losses use it.
     from keras.src.backend import set_keras_mask
-except ImportError:  # ignore_class is refused then
+except ImportError:  # ignore_class is refused in this case
     set_keras_mask = None
 
 FAR = -1000.0
-"""Below this logarithm p is 0 in float64 too, and the loss of any gamma is that of cross-entropy."""
+"""Below this logarithm p is 0 even in float64, and the loss equals cross-entropy for any gamma."""
 
 
 # Shapes
 
 
 def same_rank(y: Any, z: Any) -> tuple[Any, Any]:
-    """Both with as many dimensions, 1 at least, as Keras's own losses have them: a last one of 1 may be left out."""
+    """Both tensors with the same number of dimensions, at least 1. As in Keras's own losses, a last dimension of 1 may
+    be missing.
+    """
     if len(y.shape) == len(z.shape) == 1:
         return ops.expand_dims(y, -1), ops.expand_dims(z, -1)
     longer = y if len(y.shape) > len(z.shape) else z
@@ -35,7 +37,7 @@ def same_rank(y: Any, z: Any) -> tuple[Any, Any]:
 
 
 def fits(a: Any, b: Any, or_one: bool = False) -> bool:
-    """Whether the shapes are equal, as far as they are known; if ``or_one``, whether a broadcasts to b."""
+    """Whether the known parts of the shapes are equal. With ``or_one``, whether a broadcasts to b."""
     return len(a) == len(b) and all(None in (n, m) or n == m or (or_one and n == 1) for n, m in zip(a, b, strict=True))
 
 
@@ -48,35 +50,35 @@ def number_of_classes(z: Any) -> int:
 
 # Values
 
-# Keras has imported PyTorch already, if that is its backend. Its compiler would stop at a look at values.
+# If PyTorch is the backend, Keras has imported it already. PyTorch's compiler would fail if values were read.
 _COMPILER = sys.modules["torch"].compiler if keras.backend.backend() == "torch" else None
 
 
 def values(x: Any) -> Any:
-    """The tensor as an array, or None where its values can't be looked at, or only by waiting for a GPU."""
+    """The tensor as an array, or None if its values cannot be read without waiting for a GPU."""
     if _COMPILER is not None and (_COMPILER.is_compiling() or x.device.type != "cpu"):
         return None
     try:
         return np.asarray(ops.convert_to_numpy(x))
-    except (TypeError, RuntimeError, NotImplementedError, AttributeError):  # each backend has its own
+    except (TypeError, RuntimeError, NotImplementedError, AttributeError):  # each backend raises a different error
         return None
 
 
 def checked_for_mask(ignore_class: Any) -> Any:
-    """``ignore_class``, where this Keras can leave rows out of a mean."""
+    """``ignore_class``, if this version of Keras can exclude rows from a mean."""
     if ignore_class is not None and set_keras_mask is None:
         raise ImportError(f"ignore_class is not supported with Keras {keras.__version__}: it has no set_keras_mask")
     return ignore_class
 
 
 def with_mask(loss: Any, counted: Any) -> Any:
-    """The loss with the mark by which Keras's means and sums leave rows out."""
+    """The loss with the mask that excludes rows from Keras's means and sums."""
     set_keras_mask(loss, mask=counted)
     return loss
 
 
 def at_least_float32(y_pred: Any) -> tuple[Any, str]:
-    """Scores in the dtype of the computation, and its name."""
+    """Scores in the dtype of the computation, and the name of the dtype."""
     y_pred = ops.convert_to_tensor(y_pred)
     dtype = "float64" if keras.backend.standardize_dtype(y_pred.dtype) == "float64" else "float32"
     return ops.cast(y_pred, dtype), dtype
@@ -84,24 +86,25 @@ def at_least_float32(y_pred: Any) -> tuple[Any, str]:
 
 def log(p: Any, dtype: str) -> Any:
     """Logarithm of probabilities, finite."""
-    # The floor stands in for p = 0 alone; a logarithm of p + epsilon would not be 0 at p = 1.
-    # Not ops.maximum nor ops.clip, which on PyTorch round numbers to float32: 0 for the floor of float64.
+    # The lower bound replaces only p = 0. The logarithm of p + epsilon would not be 0 at p = 1. ops.maximum and
+    # ops.clip are not used, because on PyTorch they round numbers to float32, where the lower bound of float64 is 0.
     floor = ops.convert_to_tensor(np.finfo(dtype).tiny, dtype=dtype)
     return ops.log(ops.where(p > floor, p, floor))
 
 
 def log_probabilities(z: Any) -> tuple[Any, Any]:
-    """``log p_k`` and ``log(1 - p_k)`` of K scores a row, both to their last digits.
+    """``log p_k`` and ``log(1 - p_k)`` of K scores per row, both accurate to the last digits.
 
-    Only the top class can have ``1 - p_k`` near 0. With ``u`` its score less the log-sum-exp of the others it has
-    ``p = sigmoid(u)`` and ``1 - p = sigmoid(-u)``. Where a value is not used it is replaced before the logarithm:
-    0 times infinity in a gradient is NaN.
+    Only the top class can have ``1 - p_k`` near 0. If ``u`` is its score minus the log-sum-exp of the others, then ``p
+    = sigmoid(u)`` and ``1 - p = sigmoid(-u)``. Unused values are replaced before the logarithm, because 0 times
+    infinity in a gradient is NaN.
     """
-    # What all scores share costs digits of their differences. The loss does not depend on it, nor does its gradient.
+    # A constant in all scores costs digits of their differences. The loss and its gradient do not depend on it.
     z = z - ops.stop_gradient(ops.max(z, axis=-1, keepdims=True))
     top = ops.one_hot(ops.argmax(z, axis=-1), z.shape[-1], dtype=z.dtype)
     is_top = top > 0
-    # Not minus infinity: backends that subtract the maximum would have infinity less infinity in a gradient.
+    # Not minus infinity, because backends that subtract the maximum would compute infinity minus infinity in a
+    # gradient.
     dtype = keras.backend.standardize_dtype(z.dtype)
     far_below = ops.convert_to_tensor(float(np.finfo(dtype).min) / 2, dtype=dtype)
     others = ops.logsumexp(ops.where(is_top, far_below, z), axis=-1, keepdims=True)

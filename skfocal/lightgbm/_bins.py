@@ -1,8 +1,9 @@
-"""Bins for ``FocalLGBMClassifier``: quantiles of the classes beside those of the rows. May import ``_common``.
+"""Bins for ``FocalLGBMClassifier``: per-class quantiles in addition to the quantiles of all rows. May import
+``_common``.
 
-LightGBM bins a column by the quantiles of its rows, and takes no weights for them. What it does take is a file of
-bounds that have to be there. It spreads the rest of its bins over the intervals between them, by numbers of rows: one
-with few rows is left as it is.
+LightGBM bins a column by the quantiles of its rows, and it accepts no weights for this. But it accepts a file of bounds
+that it has to use. It distributes the remaining bins over the intervals between these bounds, in proportion to their
+numbers of rows. An interval with few rows is not divided.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from skfocal._kernels.blocks import Array
 
 PARAMETER = "forcedbins_filename"
 MANY_ROWS, FEW_ROWS = 32_768, 4_096
-"""Rows that are looked at. Few give the quantiles of classes that outnumber their bounds; the rows of a rarer class
-need bounds between them and their neighbours, which only many tell. Sorting them takes 1.5 ms a column."""
+"""Number of sampled rows. A few are enough for the quantiles of a class with more rows than bounds. The rows of a rarer
+class need bounds between them and their neighbors, and only a large sample contains these neighbors. Sorting it takes
+1.5 ms per column."""
 DEFAULT_MAX_BIN = 255
 EDGE = 0.01
-"""Of a class, at each end: its rows beyond are taken for outliers. Where a class ends is where a rule often lies, as in
-medical tests, and quantiles miss it. Log loss of ann_thyroid, in shares of the parent's, in two repeats of five folds:
-1.21 and 1.28 without edges, 0.96 and 1.02 with them; geometric mean over the 18 data sets 0.945 and 0.939."""
+"""Share of the rows of a class that count as outliers, at each end. A useful threshold is often at the edge of a class,
+as in medical tests, and quantiles miss it. The log loss on ann_thyroid, divided by that of the parent, in two repeats
+of five folds, was 1.21 and 1.28 without edges, and 0.96 and 1.02 with them. The geometric mean over the 18 data sets
+was 0.945 and 0.939."""
 CATEGORICAL_ALIASES = ("categorical_feature", "cat_feature", "categorical_column", "cat_column", "categorical_features")
 
 
@@ -36,7 +39,7 @@ CATEGORICAL_ALIASES = ("categorical_feature", "cat_feature", "categorical_column
 def bins_file(
     X: Any, indices: Array, weight: Array | None, params: dict[str, Any], categorical_feature: Any, feature_name: Any
 ) -> Iterator[str | None]:
-    """A file of bounds for LightGBM, as long as the context lasts; None if it shall choose all by itself."""
+    """Context with a file of bounds for LightGBM, or None if LightGBM has to choose all bins."""
     if hasattr(X, "__dask_graph__"):
         warn_user(
             f"balanced_bins has no effect on X of type {type(X).__name__}, whose values are not in memory: give X as "
@@ -62,8 +65,8 @@ def bins_file(
 
 
 def _json(bounds: list[tuple[int, list[float]]]) -> str:
-    """The file's text. LightGBM reads numbers by the locale, where a comma may stand for the decimal point: without a
-    point, as digits and a power of ten, they are the same in all.
+    """The text of the file. LightGBM reads numbers by the locale, in which the decimal point can be a comma. Integers
+    with a power of ten are the same in all locales.
     """
     columns = (
         f'{{"feature": {j}, "bin_upper_bound": [{", ".join(map(_without_point, values))}]}}' for j, values in bounds
@@ -78,12 +81,14 @@ def _without_point(value: float) -> str:
 
 
 def _written(bounds: list[tuple[int, list[float]]], stack: ExitStack) -> str | None:
-    """Path of a file with the bounds, in a folder that goes with the stack; None, with a warning, if there can't be."""
+    """Path of a file with the bounds, in a folder that the stack deletes. None, with a warning, if the file cannot be
+    written.
+    """
     try:
         folder = stack.enter_context(TemporaryDirectory(prefix="skfocal_"))
         path = Path(folder, "bins.json")
         path.write_text(_json(bounds), encoding="utf-8")
-        # LightGBM gets all parameters as one text, cut at blanks.
+        # LightGBM receives all parameters as one string, which it splits at blanks.
         for name in (str(path), os.path.relpath(path)):
             if not re.search(r"[\s=]", name):
                 return name
@@ -98,7 +103,9 @@ def _written(bounds: list[tuple[int, list[float]]], stack: ExitStack) -> str | N
 
 
 def _max_bin(params: dict[str, Any]) -> tuple[list[int], int] | None:
-    """Numbers of bins column by column, and of columns without one; None if LightGBM has to say what is wrong."""
+    """Numbers of bins by column, and of the other columns. None if they are invalid, so that LightGBM raises its own
+    error.
+    """
     by_column = params.get("max_bin_by_feature")
     if by_column is None:
         by_column = []
@@ -111,7 +118,7 @@ def _max_bin(params: dict[str, Any]) -> tuple[list[int], int] | None:
 
 
 def _sample(indices: Array, weight: Array | None, n_bounds: int) -> tuple[Array, Array]:
-    """Some rows of each class, and weights that give every class the same total."""
+    """A sample of the rows of each class, and weights that give every class the same total."""
     if weight is None:
         weight = np.ones(indices.shape[0])
     counts = np.bincount(indices[weight > 0])
@@ -130,26 +137,26 @@ def _sample(indices: Array, weight: Array | None, n_bounds: int) -> tuple[Array,
 
 
 def class_bounds(column: Array, of_class: Array, weight: Array, n_bounds: int) -> Array:
-    """At most ``n_bounds`` bounds between distinct values: at the edges of the classes, as far as half of the bounds
-    will do, and at quantiles of the weight. NaN and infinity are left out.
+    """At most ``n_bounds`` bounds between distinct values. Up to half of them are at the edges of the classes, the
+    others at quantiles of the weight. NaN and infinity are ignored.
     """
     finite = np.isfinite(column)
     order = np.argsort(column[finite])
     values, weight, of_class = (a[finite][order] for a in (column, weight, of_class))
-    last = np.flatnonzero(values[1:] > values[:-1])  # the last of equal values, before a larger one
+    last = np.flatnonzero(values[1:] > values[:-1])  # position of the last of several equal values
     if last.shape[0] <= n_bounds:
         cuts = last
     else:
         edges = _edges(values, of_class, weight, n_bounds // 2)
         cuts = np.union1d(edges, _quantiles(last, np.cumsum(weight), n_bounds - edges.shape[0]))
-    # Half of each, as their sum may overflow.
+    # Each value is halved first, because the sum can overflow.
     bounds: Array = 0.5 * values[cuts] + 0.5 * values[cuts + 1]
     return bounds
 
 
 def _quantiles(last: Array, total: Array, n_bounds: int) -> Array:
-    """Those of ``last`` next to the quantiles. A value that is heavier than a step between two of them has a bound on
-    both sides.
+    """The positions of ``last`` next to the quantiles. A value whose weight exceeds the step between two quantiles gets
+    a bound on both sides.
     """
     n_steps = max(1, n_bounds // 2)
     steps = np.arange(1, n_steps + 1) / (n_steps + 1) * total[-1]
@@ -160,7 +167,7 @@ def _quantiles(last: Array, total: Array, n_bounds: int) -> Array:
 
 
 def _edges(values: Array, of_class: Array, weight: Array, n_bounds: int) -> Array:
-    """Positions before and after the values at which classes begin and end, those of the rarest classes first."""
+    """Positions before and after the values at which classes begin and end. The rarest classes come first."""
     counts = np.bincount(of_class)
     rarest_first = np.argsort(counts, kind="stable")[np.count_nonzero(counts == 0) :]
     edges: list[int] = []
@@ -177,11 +184,11 @@ def _edges(values: Array, of_class: Array, weight: Array, n_bounds: int) -> Arra
 
 
 def _categorical(X: Any, params: dict[str, Any], categorical_feature: Any, feature_name: Any) -> set[int]:
-    """Positions of the columns that are declared categorical: they have no bounds."""
+    """Positions of the categorical columns, which have no bounds."""
     names = feature_name if isinstance(feature_name, list) else getattr(X, "column_names", getattr(X, "columns", ()))
     position = {str(name): j for j, name in enumerate(names)}
     found: set[int] = set()
-    # In the argument of fit a text is a name; in the parameters it is a position, or names after "name:".
+    # In the argument of fit, a string is a name. In the parameters, it is a position, or names after "name:".
     entries = list(categorical_feature) if isinstance(categorical_feature, (list, tuple)) else []
     for value in (params.get(name) for name in CATEGORICAL_ALIASES):
         if isinstance(value, str) and value.startswith("name:"):
@@ -198,9 +205,9 @@ def _categorical(X: Any, params: dict[str, Any], categorical_feature: Any, featu
 
 
 def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
-    """Index and values of the numeric columns, for these rows, as float64.
+    """Index and values of the numeric columns for these rows, as float64.
 
-    What is no table of numbers has none: it is for LightGBM to say what is wrong with it.
+    Yields nothing if X is not a table of numbers, so that LightGBM raises its own error.
     """
     if hasattr(X, "iloc") and X.ndim == 2:
         part = X.iloc[rows]
@@ -227,5 +234,5 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
 
 
 def without_path(model: str) -> str:
-    """The model's text without the name of the file, which is gone, and would be another at each fit."""
+    """The model's text without the name of the file, which no longer exists and differs in each fit."""
     return re.sub(rf"^\[{PARAMETER}: .*\]$", f"[{PARAMETER}: ]", model, flags=re.MULTILINE)

@@ -1,4 +1,6 @@
-"""Bins of a Dask fit: rows that each partition sends, and the bounds that come of all. May import ``_common``."""
+"""Bins of a Dask fit: the rows that each partition sends, and the bounds computed from all of them. May import
+``_common``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from skfocal.lightgbm._bins import _categorical, _columns, _max_bin, _sample, cl
 def look(
     X: Any, y: Any, sample_weight: Any, params: Any, categorical_feature: Any, feature_name: Any, most: int
 ) -> Summary:
-    """One partition, on a worker: its labels and, for the bins, at most so many rows of each class."""
+    """Summary of one partition, on a worker: its labels and, for the bins, at most ``most`` rows of each class."""
     summary = summarize(y, sample_weight, X.shape[0])
     if params is None or summary.n_rows == 0 or hasattr(X, "tocsr") or params.get("forcedbins_filename"):
         return summary
@@ -40,7 +42,7 @@ def look(
 def bounds_of_parts(
     summaries: list[Summary], classes: Array, params: dict[str, Any]
 ) -> list[tuple[int, list[float]]] | None:
-    """Bounds of the bins by the samples of all partitions, as of `skfocal.lightgbm._bins.bins_file`."""
+    """Bounds of the bins from the samples of all partitions, as in `skfocal.lightgbm._bins.bins_file`."""
     sampled = [summary for summary in summaries if summary.sample is not None]
     max_bin = _max_bin(params)
     if not sampled or max_bin is None:
@@ -48,7 +50,7 @@ def bounds_of_parts(
     by_column, of_others = max_bin
     of_class = np.concatenate([index_part(s.labels, classes)[s.sample[0]] for s in sampled])
     weight = np.concatenate([s.sample[1] for s in sampled])
-    # From here as on one machine; of one partition it is the same rows.
+    # From here on as on one machine. With one partition the rows are the same.
     by_class = np.argsort(of_class, kind="stable")
     rows, row_weight = _sample(of_class[by_class], weight[by_class], max([*by_column, of_others]) // 2)
     at = by_class[rows]

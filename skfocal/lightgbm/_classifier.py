@@ -28,52 +28,53 @@ from skfocal.lightgbm._training import Training, check_continuation
 class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     __doc__ = f"""LightGBM classifier trained with the focal loss.
 
-    An ``LGBMClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. One
-    default differs: ``reg_lambda`` is 1.0, as in XGBoost, instead of 0. Without an L2 penalty LightGBM is
-    overconfident, and it collapses where a class is rare; on data without noise ``reg_lambda=0`` may be better.
+    This class is an ``LGBMClassifier``: it has the same constructor parameters, ``fit`` arguments, attributes and
+    plots. One default differs: ``reg_lambda`` is 1.0, as in XGBoost, instead of 0. Without an L2 penalty LightGBM is
+    overconfident, and models of rare classes can collapse. On data without noise ``reg_lambda=0`` can be better.
 
-    The classifier is trained with the focal loss. It starts at the constant score of least focal loss, which it stores
-    in the first trees, and returns probabilities that focusing has not distorted.
+    Training starts at the constant score that minimizes the focal loss. This score is stored in the first trees.
+    `predict_proba` corrects the effect of gamma on the probabilities.
 
     Parameters
     ----------{BOOSTER_PARAMETERS_DOC}
     balanced_bins : bool, default=True
-        Whether up to half of each column's bins are placed at per-class quantiles, shared equally among the classes.
-        A class of a few dozen rows would otherwise share a bin with its neighbors, where no tree can tell them apart.
-        This concerns numeric columns of arrays and data frames, whatever ``min_data_in_bin``. Sparse matrices have
-        LightGBM's own bins, and so has a model with a ``forcedbins_filename`` of yours.
+        Whether up to half of the bins of each column are placed at per-class quantiles. Each class gets an equal share
+        of these bins. Otherwise a class of a few dozen rows would share a bin with its neighbors, and no tree could
+        separate them. The parameter affects numeric columns of arrays and data frames, for any ``min_data_in_bin``.
+        Sparse matrices, and models for which you give ``forcedbins_filename``, have LightGBM's own bins.
     **kwargs
-        Every parameter of ``lightgbm.LGBMClassifier`` and of LightGBM. ``objective``, ``is_unbalance``,
+        All parameters of ``lightgbm.LGBMClassifier`` and of LightGBM, except for ``objective``, ``is_unbalance``,
         ``scale_pos_weight``, ``pos_bagging_fraction``, ``neg_bagging_fraction``, ``num_class``, ``sigmoid`` and
-        ``boosting_type="rf"`` are errors that say what to use instead.
+        ``boosting_type="rf"``. These raise an error that says what to use instead.
 
     Attributes
     ----------{FITTED_DOC.rstrip()}
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` times ``class_weight`` of each class. ``calibration="full"`` corrects for these weights.
     intercept_ : float or ndarray of shape (n_classes,)
-        The scores training started at, which are in the first trees; 0 where ``init_score``, ``init_model`` or
-        ``boost_from_average=False`` set the start.
+        The scores at which training started. They are part of the first trees. They are 0 if ``init_score``,
+        ``init_model`` or ``boost_from_average=False`` determined the start.
 
     Notes
     -----
-    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``reg_lambda`` and
-    ``min_child_weight``, which are compared with sums of second derivatives, mean what they mean with log loss.
-    ``min_split_gain`` and ``reg_alpha`` are compared with the loss itself and with first derivatives: the larger
-    gamma, the more they prune.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor, ``reg_lambda`` and
+    ``min_child_weight``, which LightGBM compares with sums of second derivatives, have the effect that they have with
+    log loss. ``min_split_gain`` and ``reg_alpha`` are compared with the loss itself and with first derivatives. The
+    larger gamma, the more they prune.
 
-    The default evaluation metric is the focal loss that is trained. ``binary_logloss``, ``multi_logloss`` and the
-    other probability metrics are computed on what ``predict_proba`` gives; a callable is handed probabilities, as by
-    ``LGBMClassifier``, and a `FocalMetric` scores.
+    The default evaluation metric is the focal loss of the training. ``binary_logloss``, ``multi_logloss`` and the other
+    metrics of probabilities are computed from the probabilities of `predict_proba`. A callable metric receives these
+    probabilities, as in ``LGBMClassifier``. A `FocalMetric` receives raw scores.
 
-    With ``focal_gamma=0, max_step=None, balanced_bins=False, reg_lambda=0`` it grows the very trees of
+    With ``focal_gamma=0, max_step=None, balanced_bins=False, reg_lambda=0`` the trees are identical to those of
     ``LGBMClassifier()``, except for ``boosting_type="dart"``.
 
-    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
-    probability can be another one: to decide by probability, use ``sklearn.model_selection.FixedThresholdClassifier``.
+    `predict` decides by the raw scores of `decision_function`. With ``calibration="full"`` and class weights, the class
+    with the largest probability can be a different one. To decide by probability, use
+    ``sklearn.model_selection.FixedThresholdClassifier``.
 
-    Opened without this package, the saved booster gives raw scores, which `skfocal.FocalLoss.predict_proba` turns into
-    probabilities.
+    If LightGBM opens the saved booster without skfocal, the booster predicts raw scores.
+    `skfocal.FocalLoss.predict_proba` converts them to probabilities.
 
     Examples
     --------
@@ -85,14 +86,14 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     True
     """
 
-    # SHAP goes by the name of the objective, and would take None for log loss, so the scores for log-odds.
+    # SHAP reads the name of the objective. It would take None for log loss, and the scores for log-odds.
     changed_defaults = {"reg_lambda": 1.0, "objective": OWN_OBJECTIVE}
 
     intercept_: Any
     _names_in: list[str] | None
 
     _training: Training | None = None
-    """What the parent's hook needs while a fit is under way; only the copy that is being fitted has one."""
+    """State for the parent's hook during a fit. Only the copy that is fitted has it."""
 
     def set_params(self, **params: Any) -> FocalLGBMClassifier:
         """Set parameters of this estimator.
@@ -100,22 +101,22 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         Parameters
         ----------
         **params
-            Names and values.
+            Names and values of the parameters.
 
         Returns
         -------
         self
         """
         super().set_params(**params)
-        # The parent also stores what it is given as "other" parameters, which would shadow the attributes.
+        # The parent also stores the values among its "other" parameters, which would shadow the attributes.
         for name in self.focal_parameters:
             self._other_params.pop(name, None)
         return self
 
     def _process_params(self, stage: str) -> dict[str, Any]:
-        # LightGBM's class collects here what it hands to the library, in fit and in predict. There is no public way to
-        # give it an objective for one fit alone, or parameters of its own that the library must not see. Without this
-        # hook the parent would train log loss; tests/lightgbm/test_private_names.py would say so.
+        # In this method LightGBM's class collects the parameters for the library, in fit and in predict. There is no
+        # public way to set an objective for one fit only, or to have parameters that the library does not see. Without
+        # this hook the parent would train log loss; tests/lightgbm/test_private_names.py would fail.
         training = self._training if stage == "fit" else None
         if training is not None:
             self._objective = training.objective
@@ -148,28 +149,29 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         eval_X: Any = None,
         eval_y: Any = None,
     ) -> FocalLGBMClassifier:
-        """Fit the model. Parameters are those of ``lightgbm.LGBMClassifier.fit``.
+        """Fit the model. The parameters are those of ``lightgbm.LGBMClassifier.fit``.
 
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-            NaN is a missing value.
+            NaN stands for a missing value.
         y : array-like of shape (n_samples,)
-            Labels of two classes or more.
+            Labels of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Finite numbers >= 0.
         init_score : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
-            Scores to start at instead of the optimal constant; as everywhere in LightGBM they are no part of the
+            Scores at which training starts, instead of the optimal constant. As in LightGBM, they are not part of the
             model.
         eval_set : list of (X, y), default=None
-            Also as ``eval_X`` and ``eval_y``.
+            Evaluation sets. They can also be given as ``eval_X`` and ``eval_y``.
         eval_names, eval_sample_weight, eval_class_weight, eval_init_score : list, default=None
             One entry per evaluation set.
         eval_metric : str, callable or list of them, default=None
-            In addition to the focal loss. Names are computed on probabilities.
+            Metrics in addition to the focal loss. Named metrics are computed from probabilities.
         feature_name, categorical_feature, callbacks, init_model
             See ``lightgbm.LGBMClassifier.fit``.
         eval_X, eval_y : array-like or tuple of array-likes, default=None
+            Evaluation sets, as in LightGBM 4.7.
 
         Returns
         -------
@@ -178,7 +180,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X, y or a weight is not as described here, before training starts.
+            If a parameter, X, y or a weight is not as described here. The error is raised before training starts.
         """
         self._check_focal_parameters()
         params = self.get_params()
@@ -186,7 +188,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         check_columns(X)
         with learning(self) as model:
             rows = model._rows(X, y, sample_weight)
-            # Among eval_X the training data are a set like any other for LightGBM, on which early stopping looks.
+            # In eval_X, LightGBM treats the training data like any other set, and early stopping uses them.
             sets = EvaluationSets(eval_pairs(eval_set, eval_X, eval_y), X, None if eval_set is None else y, rows)
             for table in sets.tables:
                 check_columns(table, "X of eval_set")
@@ -228,7 +230,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         return Training(self, rows)
 
     def _set_loss(self, rows: Rows) -> None:
-        """What the loss is of, under the names that the parent's own methods look for."""
+        """Set the loss and the attributes that the parent's methods need for it."""
         self.focal_loss_ = self._build_loss(rows.classes, rows.indices, rows.weight, rows.outer_weights)
         self._set_labels(rows.classes)
         self._class_weight = None if self.class_weight is None else dict(enumerate(rows.outer_weights.tolist()))
@@ -240,7 +242,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         self._le.classes_ = classes
 
     def _fit_parent(self, X: Any, y: Array, training: Training, **keywords: Any) -> None:
-        """``LGBMModel.fit``: that of ``LGBMClassifier`` encodes labels, which are encoded already."""
+        """Call ``LGBMModel.fit``. ``LGBMClassifier.fit`` would encode the labels again."""
         self._training = training
         try:
             lgb.LGBMModel.fit(self, X, y, **keywords)
@@ -249,7 +251,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
             del self._training
 
     def _finish(self, training: Training, *, baked: bool) -> None:
-        """Make the booster what a file of it should be: with start and labels, without the path of the bins."""
+        """Prepare the booster for its file: add the start and the labels, and remove the path of the bins."""
         self.intercept_ = training.start if baked else 0.0 * training.start
         model = self._Booster.model_to_string(num_iteration=-1)
         model = without_path(model) if training.bins_file is not None else model
@@ -264,10 +266,11 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
 
     @property
     def feature_names_in_(self) -> Array:
-        """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
+        """Names of the features in ``fit``, (n_features,). Only if all of them are strings."""
         if not self.__sklearn_is_fitted__():
             raise LGBMNotFittedError(f"{type(self).__name__} has no feature_names_in_ before fit")
-        # LightGBM before 4.7 makes names up for an array, which scikit-learn then misses at every predict.
+        # LightGBM before 4.7 invents names for an array, and scikit-learn then warns in every predict that they are
+        # missing.
         if getattr(self, "_names_in", None) is None:
             raise AttributeError(f"{type(self).__name__} has no feature_names_in_: X had no column names in fit")
         return np.array(self._names_in)
@@ -296,25 +299,25 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         start_iteration, num_iteration, validate_features, **kwargs
-            See ``lightgbm.LGBMClassifier.predict``. The start is in the first iteration's trees.
+            See ``lightgbm.LGBMClassifier.predict``. The start is part of the trees of the first iteration.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one score, > 0 where the second of ``classes_`` is decided for.
+            For two classes there is one score per row; it is > 0 where the prediction is the second of ``classes_``.
         """
         kwargs |= {"num_iteration": num_iteration, "validate_features": validate_features}
         scores: Array = self._scores(X, start_iteration=start_iteration, raw_score=True, **kwargs)
         return scores
 
     def _scores(self, X: Any, decide: Any = None, **kwargs: Any) -> Any:
-        """What the parent's ``predict`` gives for these arguments; if they ask for nothing else, what ``decide`` makes
-        of the raw scores.
+        """Result of the parent's ``predict`` for these arguments. If they select no other output, the result is
+        ``decide`` of the raw scores.
         """
         check_is_fitted(self)
         check_parameters(kwargs)
         check_columns(X)
-        # LightGBM takes columns that are called by texts and numbers alike, which scikit-learn refuses.
+        # LightGBM accepts a mix of strings and numbers as column names, which scikit-learn refuses.
         if hasattr(X, "columns") and not (
             getattr(self, "_names_in", None) is None and _column_kinds(X) == {True, False}
         ):
@@ -335,7 +338,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         validate_features: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Labels that the scores decide for.
+        """Predicted labels, decided by the raw scores.
 
         Parameters
         ----------
@@ -346,7 +349,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         Returns
         -------
         ndarray of shape (n_samples,)
-            Or scores, leaves or SHAP contributions if they are asked for.
+            The labels, or scores, leaf indices or SHAP contributions if these are requested.
         """
         asked = {name: value for name, value in locals().items() if name not in ("self", "X", "kwargs")}
         return self._scores(X, self._labels, **asked, **kwargs)
@@ -363,21 +366,22 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         validate_features: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Class probabilities, corrected as ``calibration`` says.
+        """Class probabilities, with the correction that ``calibration`` selects.
 
-        Parameters are those of `predict`.
+        The parameters are those of `predict`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``; or scores, leaves or SHAP contributions if they are asked for.
+            The probabilities, with columns in the order of ``classes_``; or scores, leaf indices or SHAP contributions
+            if these are requested.
         """
         asked = {name: value for name, value in locals().items() if name not in ("self", "X", "kwargs")}
         return self._scores(X, self._probabilities, **asked, **kwargs)
 
 
 def _column_names(X: Any, feature_name: Any) -> list[str] | None:
-    """Names of the columns of X if scikit-learn reads texts there, else those given beside an array."""
+    """Column names of X if scikit-learn finds strings there, otherwise the names that were given with an array."""
     if hasattr(X, "columns"):
         if _column_kinds(X) == {True, False}:
             return None
@@ -389,5 +393,5 @@ def _column_names(X: Any, feature_name: Any) -> list[str] | None:
 
 
 def _column_kinds(X: Any) -> set[bool]:
-    """Whether names of columns are texts: True, False or both."""
+    """Whether column names are strings: True, False or both."""
     return {isinstance(name, str) for name in X.columns}

@@ -1,7 +1,7 @@
 """``FocalDaskLGBMClassifier``. May import ``_common``, this folder, LightGBM and Dask, which is the extra ``dask``.
 
-Labels, class weights, the start, the scale of the loss and the bounds of the bins are computed of the whole collection,
-in one pass. Each worker then trains on its rows with what it is told, by `_Part`.
+Labels, class weights, the start, the scale of the loss and the bounds of the bins are computed from the whole
+collection, in one pass. Each worker then trains on its rows with these values, see `_Part`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from skfocal.lightgbm._training import Training
 from skfocal.loss import FocalLoss
 
 FEWEST_ROWS = 256
-"""Of each class, that a partition sends for the bins at most, however many partitions there are."""
+"""Maximum number of rows per class that a partition sends for the bins, for any number of partitions."""
 NOT_ON_DASK = ("init_model", "callbacks")
 EARLY_STOPPING = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What each worker is told: computed of all rows."""
+    """Values computed from all rows, which each worker receives."""
 
     loss: FocalLoss
     class_weights: Array
@@ -56,7 +56,7 @@ class Plan:
 
 
 class _RowsOfPart:
-    """The rows of one worker, as `skfocal._common.rows.Rows`; labels are indices already."""
+    """The rows of one worker, like `skfocal._common.rows.Rows`. The labels are already indices."""
 
     def __init__(self, plan: Plan, y: Any, sample_weight: Any) -> None:
         self.classes = np.arange(plan.totals.shape[0])
@@ -66,7 +66,7 @@ class _RowsOfPart:
 
 
 class _TrainingOfPart(Training):
-    """Training on one worker, with the bounds of all rows."""
+    """Training on one worker, with the bounds computed from all rows."""
 
     def __init__(self, model: Any, rows: Any, bounds: list[tuple[int, list[float]]] | None) -> None:
         super().__init__(model, rows)
@@ -80,10 +80,10 @@ class _TrainingOfPart(Training):
 
 
 class _Part(FocalLGBMClassifier):
-    """What LightGBM makes and fits on each worker."""
+    """The classifier that LightGBM creates and fits on each worker."""
 
     focal_parameters = (*FocalLGBMClassifier.focal_parameters, "plan")
-    plan: Any  # comes with LightGBM's own further parameters
+    plan: Any  # passed among LightGBM's "other" parameters
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         return _RowsOfPart(self.plan, y, sample_weight)  # type: ignore[return-value]
@@ -101,34 +101,35 @@ class _Part(FocalLGBMClassifier):
 class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
     __doc__ = """``FocalLGBMClassifier`` on a Dask cluster.
 
-    A ``lightgbm.DaskLGBMClassifier``: it takes Dask collections and trains where their partitions are. What is of the
-    whole data is computed of the whole data, in one pass before training: labels, class totals and weights, the optimal
-    constant, the scale of the loss, and the bounds of the bins.
+    This class is a ``lightgbm.DaskLGBMClassifier``: it takes Dask collections and trains on the workers that hold their
+    partitions. One pass before the training computes from the whole data: the labels, the total weight of each class,
+    the class weights, the optimal constant, the scale of the loss, and the bounds of the bins.
 
     Parameters
     ----------
     focal_gamma, focal_alpha, max_step, calibration, balanced_bins
-        See ``FocalLGBMClassifier``.
+        See `skfocal.lightgbm.FocalLGBMClassifier`. A number as ``focal_alpha`` is the weight of the second label in
+        sorted order.
     client : distributed.Client, default=None
-        Dask's default client, unless given. It is no part of a pickle.
+        The client to use. None: Dask's default client. The client is not pickled.
     **kwargs
-        Every parameter of ``lightgbm.DaskLGBMClassifier``.
+        All other parameters of ``lightgbm.DaskLGBMClassifier``.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels of all partitions in sorted order.
+        Labels of all partitions, in sorted order.
     focal_loss_ : FocalLoss
-        The loss that was minimized, ``focal_alpha`` resolved to one weight per class.
+        The loss that was minimized. Its ``alpha`` has one weight per class, computed from ``focal_alpha``.
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` times ``class_weight`` of each class. ``calibration="full"`` corrects for these weights.
     intercept_ : float or ndarray of shape (n_classes,)
         The score at which training started. It is part of the model.
 
     Notes
     -----
-    LightGBM evaluates metrics on each worker's rows alone: ``evals_result_`` is of one worker. Early stopping would
-    therefore stop the workers at different rounds, so it is refused.
+    LightGBM evaluates metrics on the rows of each worker separately, and ``evals_result_`` contains the results of one
+    worker. Early stopping would stop the workers at different rounds, so it raises an error.
 
     Examples
     --------
@@ -162,25 +163,28 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         eval_y: Any = None,
         **kwargs: Any,
     ) -> FocalDaskLGBMClassifier:
-        """Fit the model. Parameters are those of ``lightgbm.DaskLGBMClassifier.fit``.
+        """Fit the model. The parameters are those of ``lightgbm.DaskLGBMClassifier.fit``.
 
         Parameters
         ----------
         X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+            Training data.
         y : Dask Array, Series or DataFrame of one column, of shape (n_samples,)
-            Labels of any kind, in the partitions of X.
+            Labels of any type, with the same partitions as X.
         sample_weight : Dask Array or Series of shape (n_samples,), default=None
-            Finite numbers >= 0, in the partitions of X.
+            Finite numbers >= 0, with the same partitions as X.
         init_score : Dask collection, default=None
-            Scores to start at instead of the optimal constant; they are no part of the model.
+            Scores at which training starts, instead of the optimal constant. They are not part of the model.
         eval_set : list of (X, y), default=None
-            Of Dask collections.
+            Evaluation sets, as pairs of Dask collections.
         eval_names, eval_sample_weight, eval_class_weight, eval_init_score : list, default=None
             One entry per evaluation set.
         eval_metric : str, callable or list of them, default=None
+            Metrics in addition to the focal loss.
         eval_X, eval_y : Dask collection or tuple of them, default=None
+            Evaluation sets, as in LightGBM 4.7.
         **kwargs
-            ``feature_name`` and ``categorical_feature``.
+            ``feature_name`` and ``categorical_feature``, see ``lightgbm.DaskLGBMClassifier.fit``.
 
         Returns
         -------
@@ -189,10 +193,10 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         Raises
         ------
         TypeError
-            If X, y or a weight is no Dask collection.
+            If X, y or a weight is not a Dask collection.
         ValueError
-            If a parameter, y or a weight is not as described here. What is wrong in a partition is found on a worker,
-            before training starts.
+            If a parameter, y or a weight is not as described here. Errors in a partition are found by a worker, before
+            training starts.
         """
         self._check_focal_parameters()
         params = self.get_params()
@@ -217,8 +221,8 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
             plan = Plan(loss, model.class_weights_, rows.outer_weights, rows.totals, None)
             if self.balanced_bins:
                 plan = replace(plan, bounds=bounds_of_parts(summaries, rows.classes, params))
-            # ``_train`` is what DaskLGBMClassifier.fit calls, with LightGBM's own class for the workers. There is no
-            # public way to name another; tests/lightgbm/test_dask.py says so if it goes.
+            # DaskLGBMClassifier.fit calls ``_train`` with LightGBM's own class for the workers. There is no public way
+            # to use another class. If ``_train`` is removed, tests/lightgbm/test_dask.py fails.
             trained = lgb_dask._train(
                 client=client,
                 data=take_partitions(X, filled),
@@ -239,7 +243,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         return self
 
     def _take_over(self, trained: _Part, classes: Array) -> None:
-        """What the worker's classifier has learned, and the labels of all rows."""
+        """Assign the attributes that the worker's classifier has learned, and the labels of all rows."""
         parameters = {*trained.get_params(), "plan", "client", "_other_params"}
         for name, value in vars(trained).items():
             if name not in parameters:
@@ -248,7 +252,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         self._Booster.model_from_string(with_state_of(self, self._Booster.model_to_string(num_iteration=-1)))
 
     def to_local(self) -> FocalLGBMClassifier:
-        """A fitted ``FocalLGBMClassifier`` with this model, which takes arrays and data frames in memory.
+        """Return a fitted ``FocalLGBMClassifier`` with the same model, for arrays and data frames in memory.
 
         Returns
         -------
@@ -275,7 +279,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
 
     @undisturbed
     def predict(self, X: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Labels that the scores decide for.
+        """Predicted labels, decided by the raw scores.
 
         Parameters
         ----------
@@ -291,7 +295,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
 
     @undisturbed
     def predict_proba(self, X: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Class probabilities, corrected as ``calibration`` says.
+        """Class probabilities, with the correction that ``calibration`` selects.
 
         Parameters
         ----------
@@ -309,7 +313,9 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
         return partial(getattr(lgb_dask.DaskLGBMClassifier, method), self)
 
     def _lazily(self, method: str, X: Any, kwargs: dict[str, Any], of_parent: Callable[..., Any]) -> Any:
-        """What the parent makes of X, or of an array whose chunks have unknown lengths, which the parent refuses."""
+        """Result of the parent's method for X. Also supports arrays whose chunks have unknown lengths, which the parent
+        refuses.
+        """
         if kind_of(X) is None:
             raise TypeError(f"X must be a Dask Array or DataFrame, got {type(X).__name__}")
         if kind_of(X) == "DataFrame" or not np.isnan(X.chunks[0]).any():
@@ -321,7 +327,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
 
 
 def _of_chunk(local: FocalLGBMClassifier, method: str, kwargs: dict[str, Any], chunk: Any) -> Any:
-    """A method's result for one chunk, which may be without a row."""
+    """Result of a method for one chunk. The chunk can be empty."""
     if chunk.shape[0]:
         return getattr(local, method)(chunk, **kwargs)
     return getattr(local, method)(np.zeros((1, chunk.shape[1])), **kwargs)[:0]

@@ -18,14 +18,14 @@ from skfocal.lightgbm._parameters import METRIC_ALIASES, is_true
 from skfocal.lightgbm._start import constant_scores
 from skfocal.loss import FocalLoss
 
-# Names LightGBM knows -> the name it reports (binary, multiclass), and what computes it.
+# LightGBM's name of a metric -> the names that it reports (binary, multiclass), and the function that computes it.
 PROBABILITY_METRICS = {
     **dict.fromkeys(
         ("binary_logloss", "multi_logloss", "logloss", "binary", "multiclass", "softmax", "multiclassova"),
         (("binary_logloss", "multi_logloss"), named_metrics.log_loss_of),
     ),
     **dict.fromkeys(("cross_entropy", "xentropy"), (("cross_entropy", None), named_metrics.log_loss_of)),
-    # Labels of 0 and 1 have no entropy: the divergence is the cross-entropy.
+    # The entropy of labels 0 and 1 is 0, so the divergence equals the cross-entropy.
     **dict.fromkeys(("kullback_leibler", "kldiv"), (("kullback_leibler", None), named_metrics.log_loss_of)),
     **dict.fromkeys(
         ("binary_error", "multi_error", "error"), (("binary_error", "multi_error"), named_metrics.error_of)
@@ -35,14 +35,14 @@ PROBABILITY_METRICS = {
     **dict.fromkeys(("l1", "mae", "mean_absolute_error"), (("l1", None), named_metrics.mae_of)),
 }
 RANK_METRICS = (("auc", "average_precision"), ("auc_mu",))
-"""Names that are left to LightGBM, for they are the same of scores and of probabilities: binary, multiclass."""
+"""Metrics that LightGBM computes itself, because they are the same for scores and probabilities: binary, multiclass."""
 NO_METRIC = ("", "none", "None", "null", "custom", "na")
 
 
 class _OnProbabilities:
-    """What turns scores into the probabilities that ``predict_proba`` gives.
+    """Converts scores to the probabilities that ``predict_proba`` returns.
 
-    It holds what they need, not the estimator: LightGBM deep-copies its metrics.
+    It does not contain the estimator, because LightGBM deep-copies its metrics.
     """
 
     def __init__(self, estimator: Any):
@@ -54,7 +54,7 @@ class _OnProbabilities:
 
 
 class _NamedMetric(_OnProbabilities):
-    """A metric by name, as a LightGBM evaluation function; lower is better."""
+    """A named metric as a LightGBM evaluation function. Lower is better."""
 
     def __init__(self, name: str, compute: Any, estimator: Any):
         super().__init__(estimator)
@@ -66,7 +66,7 @@ class _NamedMetric(_OnProbabilities):
 
 
 class _UsersMetric(_OnProbabilities):
-    """A user's metric, handed probabilities as it is by a parent with its own objective."""
+    """A user's metric. It receives probabilities, as it does from LightGBM with a built-in objective."""
 
     def __init__(self, metric: Any, estimator: Any):
         super().__init__(estimator)
@@ -80,15 +80,16 @@ class _UsersMetric(_OnProbabilities):
     def __call__(self, y_true: Array, y_pred: Array, weight: Array | None) -> Any:
         proba = self.probabilities(y_pred)
         prediction = proba[:, 1] if y_pred.ndim == 1 else proba
-        group = None  # a classifier's rows have none
+        group = None  # a classifier has no groups
         return self.metric(*(y_true, prediction, weight, group)[: self.n_arguments])
 
 
 class InOrder:
-    """Callback that puts the results of a round in the order in which metrics were asked for.
+    """Callback that sorts the results of a round into the order in which the metrics were requested.
 
-    LightGBM evaluates the names that are left to it before any callable, and the names computed here are callables to
-    it. Early stopping by the first metric only, and histories, go by the order: so this comes before other callbacks.
+    LightGBM evaluates its own metrics before all callables, and the named metrics of this file are callables. Early
+    stopping on the first metric, and recorded histories, depend on the order. Therefore this callback precedes the
+    others.
     """
 
     order = -1_000_000
@@ -104,20 +105,21 @@ class InOrder:
 
 
 def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any]) -> tuple[list[Any], InOrder]:
-    """Everything to evaluate: callables of ours and of the user, and names left to LightGBM; and what orders them.
+    """All metrics: callables of skfocal and of the user, and names that LightGBM computes; and the callback that orders
+    them.
 
-    The loss in training is the default, and what the name "focal_loss" stands for.
+    The loss of the training is the default. Its name is "focal_loss".
     """
     focal_metric = FocalMetric(estimator.focal_loss_.gamma, estimator.focal_loss_.alpha)
     is_multiclass = estimator.class_weights_.shape[0] > 2
     given = [params[name] for name in METRIC_ALIASES if params.get(name) is not None]
     in_params = [metric for value in given for metric in named_metrics.split_metrics(value, "metric") if metric != ""]
     in_fit = [metric for metric in named_metrics.split_metrics(eval_metric) if metric != ""]
-    # As in LightGBM: no parameter stands for the default, "" and [] for the default unless fit has a name; "none" for
-    # no metric.
+    # As in LightGBM, a missing parameter means the default, "" and [] mean the default unless fit names a metric, and
+    # "none" means no metric.
     if not in_params and not (given and any(isinstance(metric, str) for metric in in_fit)):
         in_params = ["focal_loss"]
-    # In the parent's order: names before callables, and what fit and the parameters have in common at the end.
+    # The parent's order: names before callables, and metrics that occur both in fit and in the parameters at the end.
     wanted = [metric for metric in in_fit if metric not in in_params] + in_params
     wanted.sort(key=callable)
     metrics: list[Any] = []
@@ -144,12 +146,12 @@ def metrics_of(estimator: Any, eval_metric: Any, params: dict[str, Any]) -> tupl
 
 
 def as_arguments(sets: EvaluationSets, params: dict[str, Any]) -> dict[str, Any]:
-    """The sets as arguments of ``LGBMModel.fit``. LightGBM 4.7 has them as eval_X and eval_y."""
+    """The sets as arguments of ``LGBMModel.fit``. LightGBM 4.7 names them eval_X and eval_y."""
     if not sets.tables:
         return {}
     tables = sets.tables
     if any(is_true(params.get(name)) for name in ("linear_tree", "linear_trees")):
-        # LightGBM ends the process when it makes an evaluation set for linear trees from columns.
+        # LightGBM crashes if it makes an evaluation set for linear trees from columns.
         tables = [
             A.tocsr() if getattr(A, "format", None) == "csc" and not known else A
             for A, known in zip(tables, sets.is_training, strict=True)
@@ -160,7 +162,7 @@ def as_arguments(sets: EvaluationSets, params: dict[str, Any]) -> dict[str, Any]
 
 
 def starts_of(sets: EvaluationSets, start: Any, eval_init_score: Any) -> list[Array] | None:
-    """The start as scores of each set's rows, on top of scores that were given."""
+    """Initial scores of each set: the start plus the scores that were given."""
     given = per_set(eval_init_score, len(sets.labels), "eval_init_score")
     starts = [constant_scores(start, labels.shape[0]) for labels in sets.labels]
     return [
@@ -170,7 +172,7 @@ def starts_of(sets: EvaluationSets, start: Any, eval_init_score: Any) -> list[Ar
 
 
 def _like(scores: Array, given: Any, name: str) -> Array:
-    """Given scores in the shape of ``scores``, from any that LightGBM takes: class by class in one row, too."""
+    """Given scores in the shape of ``scores``. LightGBM also accepts one row with the scores class by class."""
     array = np.asarray(given)
     if array.dtype.kind not in "biufO" or array.ndim not in (1, 2) or array.size != scores.size:
         raise ValueError(
@@ -181,7 +183,7 @@ def _like(scores: Array, given: Any, name: str) -> Array:
 
 
 def check_class_weights(eval_class_weight: Any, n_sets: int, classes: Array) -> None:
-    """None, "balanced" or a dict of labels for each set."""
+    """Check that the weights are None, "balanced" or a dict by label for each set."""
     known = classes.tolist()
     for i, weights in enumerate(per_set(eval_class_weight, n_sets, "eval_class_weight")):
         name = f"eval_class_weight[{i}]"
@@ -197,7 +199,7 @@ def check_class_weights(eval_class_weight: Any, n_sets: int, classes: Array) -> 
 
 
 def eval_pairs(eval_set: Any, eval_X: Any, eval_y: Any) -> list[tuple[Any, Any]]:
-    """The sets as pairs (X, y), from whichever of the arguments of ``fit`` they came in."""
+    """The evaluation sets as pairs (X, y), from either form of the arguments of ``fit``."""
     if (eval_X is None) != (eval_y is None):
         raise ValueError("eval_X and eval_y must be given together, got only one of them")
     if eval_X is None:

@@ -1,12 +1,12 @@
-"""LightGBM's model file with what it does not know of a focal model. May import ``_common``, this folder, LightGBM.
+"""LightGBM's model file with the additional state of a focal model. May import ``_common``, this folder, LightGBM.
 
-The state is a line among the parameters that LightGBM writes behind the trees::
+The state is a line among the parameters that LightGBM writes after the trees::
 
     [skfocal: ]: {"format": 1, "classes": ..., "gamma": 2.0, ...}
 
-LightGBM (4.6, 4.7) keeps those lines as they are: a booster that is loaded and saved by anyone still has it, and a
-parameter without a value, which this is to LightGBM, brings no warning. A booster that is trained further writes the
-parameters of that training instead, without the line: it is no longer the model that the line describes.
+LightGBM (4.6, 4.7) does not change these lines. A booster that LightGBM loads and saves still has the line, and there
+is no warning, because LightGBM reads it as a parameter without a value. If plain LightGBM continues the training, it
+writes the parameters of that training, without the line. This is right, because the line no longer describes the model.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ END = "\nend of parameters\n"
 def save_model(self: Any, filename: Any, num_iteration: int | None = None) -> Any:
     """Save the model as LightGBM's text file, with labels, loss and ``calibration`` in it.
 
-    ``lightgbm.Booster(model_file=...)`` reads the file, too, and gives the raw scores: `skfocal.FocalLoss` makes
-    probabilities of them.
+    ``lightgbm.Booster(model_file=...)`` reads the file as well and predicts the raw scores. `skfocal.FocalLoss`
+    converts them to probabilities.
 
     Parameters
     ----------
     filename : str or PathLike
+        Path of the file.
     num_iteration : int, default=None
-        Iterations to save. None: up to the best one, if early stopping found one; <= 0: all.
+        Number of iterations to save. None: up to the best iteration of early stopping, or all if there is none. <= 0:
+        all.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def save_model(self: Any, filename: Any, num_iteration: int | None = None) -> An
     Raises
     ------
     ValueError
-        If the labels are objects other than texts.
+        If labels are objects other than strings.
 
     Examples
     --------
@@ -77,11 +79,12 @@ def save_model(self: Any, filename: Any, num_iteration: int | None = None) -> An
 
 
 def load_model(self: Any, filename: Any) -> Any:
-    """Load what `save_model` saved; of the parameters, only ``calibration`` becomes that of the file.
+    """Load a model that `save_model` saved. Of the parameters, only ``calibration`` is read from the file.
 
     Parameters
     ----------
     filename : str or PathLike
+        Path of the file.
 
     Returns
     -------
@@ -90,8 +93,8 @@ def load_model(self: Any, filename: Any) -> Any:
     Raises
     ------
     ValueError
-        If the file was not saved by a FocalLGBMClassifier, or its booster was trained further without one. The
-        estimator stays what it was.
+        If the file was not saved by a FocalLGBMClassifier, or if its booster was trained further without one. The
+        estimator is unchanged.
     """
     with learning(self) as model:
         state = _load(model, filename)
@@ -111,21 +114,23 @@ def from_booster(
     calibration: Any = "focus",
     **params: Any,
 ) -> Any:
-    """Make a classifier of a booster that ``lightgbm.train`` trained with a `FocalObjective`.
+    """Create a classifier from a booster that ``lightgbm.train`` trained with a `FocalObjective`.
 
     Parameters
     ----------
     booster : lightgbm.Booster
-        Is left as it is.
+        The trained booster. It is not changed.
     gamma, alpha
-        Those of the objective.
+        Parameters of the objective.
     classes : array-like of shape (n_classes,), default=None
-        Labels of the indices 0, 1, ... that the booster was trained on. None: these indices.
+        Labels that belong to the class indices 0, 1, ... of the training. None: the indices are the labels.
     start : float or array-like of shape (n_classes,), default=None
-        The ``init_score`` of all rows in training, which the booster does not know. It becomes part of the model.
+        The ``init_score`` of all rows in training, which is not stored in the booster. It becomes part of the model.
+        None: 0.
     calibration : {"focus", "full"} or None, default="focus"
+        Correction of the probabilities, see ``FocalLGBMClassifier``.
     **params
-        Other parameters of the classifier, for its next ``fit``.
+        Other parameters of the classifier, which its next ``fit`` uses.
 
     Returns
     -------
@@ -134,7 +139,7 @@ def from_booster(
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as described here, or the booster has another number of classes, or one of
+        If an argument is not as described here, if the number of classes does not match, or if the booster has one of
         LightGBM's own objectives.
 
     Examples
@@ -167,7 +172,7 @@ def with_state(model: str, state: SavedState) -> str:
     Raises
     ------
     ValueError
-        If a label can't be told from its text.
+        If a label cannot be restored from its text.
     """
     head, end, rest = LINE.sub("", model).rpartition(END)
     if not end:
@@ -176,7 +181,9 @@ def with_state(model: str, state: SavedState) -> str:
 
 
 def with_state_of(classifier: Any, model: str) -> str:
-    """The model's text with the classifier's state, if its labels can be told: others can be fitted, not saved."""
+    """The model's text with the classifier's state, if the labels can be saved. Other labels can be fitted, but not
+    saved.
+    """
     try:
         return with_state(model, _state(classifier))
     except ValueError:
@@ -200,7 +207,7 @@ def _save(classifier: Any, filename: Any, num_iteration: int | None) -> None:
 
 
 def _load(classifier: Any, filename: Any) -> SavedState:
-    """Read the file into the classifier, which is a copy of the user's."""
+    """Read the file into the classifier, which is a copy of the user's classifier."""
     path = Path(os.fspath(filename))
     legal = f"filename must be a model saved by FocalLGBMClassifier.save_model, got {str(path)!r}"
     try:
@@ -222,7 +229,7 @@ def _load(classifier: Any, filename: Any) -> SavedState:
 
 
 def _give(classifier: Any, booster: lgb.Booster, state: SavedState) -> None:
-    """Make the classifier one that has been fitted, to what this booster was."""
+    """Set the fitted attributes of the classifier from a booster and its state."""
     n_scores = _n_scores(state.classes)
     if booster.num_model_per_iteration() != n_scores:
         raise ValueError(
@@ -248,7 +255,7 @@ def _give(classifier: Any, booster: lgb.Booster, state: SavedState) -> None:
 def _take(
     classifier: Any, booster: Any, gamma: Any, alpha: Any, classes: ArrayLike | None, calibration: Any, start: Any
 ) -> None:
-    """Make the classifier one that has been fitted to what this booster was trained on, by ``lightgbm.train``."""
+    """Set the fitted attributes of the classifier from a booster of ``lightgbm.train``."""
     if not isinstance(booster, lgb.Booster):
         raise TypeError(f"booster must be a lightgbm.Booster, got {type(booster).__name__}")
     model = LINE.sub("", booster.model_to_string(num_iteration=-1))
@@ -278,7 +285,7 @@ def _n_scores(classes: Array) -> int:
 
 
 def _check_start(start: Any, n_scores: int) -> Array:
-    """Scores that training started at, () or (n_scores,), float64."""
+    """Scores at which training started, () or (n_scores,), float64."""
     legal = "start must be a finite number" if n_scores == 1 else f"start must be {n_scores} finite numbers"
     try:
         values = np.asarray(0.0 if start is None else start, dtype=np.float64)

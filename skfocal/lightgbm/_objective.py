@@ -19,20 +19,20 @@ from skfocal._common.objective import (
 class FocalObjective(FocalObjectiveBase):
     __doc__ = f"""Focal loss as a LightGBM objective.
 
-    Goes into ``lgb.train({{"objective": FocalObjective(), ...}})`` and ``LGBMClassifier(objective=FocalObjective())``
-    alike. Uses the data set's weights; works for two classes and, with ``num_class``, for K.
+    Use it as ``lgb.train({{"objective": FocalObjective(), ...}})`` or ``LGBMClassifier(objective=FocalObjective())``.
+    It uses the sample weights of the data set. It supports two classes and, with ``num_class``, K classes.
 
     Parameters
     ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
     n_threads : int, default=1
-        Threads that compute it. More than one rarely pays in training: the booster's own keep the cores busy while
-        they wait for the next tree.
+        Number of threads that compute the derivatives. More than one is rarely faster in training, because the threads
+        of the booster occupy the cores while they wait for the next tree.
 
     Notes
     -----
-    With a custom objective LightGBM starts at the score 0. Give the data set the optimal constant as
-    ``init_score``, see `skfocal.FocalLoss.fit_intercept_only`, or use `FocalLGBMClassifier`, which does so. The
-    multiclass Hessian is scaled by K/(K-1) as LightGBM scales its own.
+    With a custom objective LightGBM starts at the score 0. Pass the optimal constant of
+    `skfocal.FocalLoss.fit_intercept_only` as ``init_score`` of the data set, or use `FocalLGBMClassifier`, which starts
+    at this constant. The multiclass Hessian is multiplied by K/(K-1), as in LightGBM's own loss.
 
     Examples
     --------
@@ -47,7 +47,8 @@ class FocalObjective(FocalObjectiveBase):
 
     @property
     def floor(self) -> float:
-        # LightGBM's own log loss has none: a row of weight 0 adds nothing to a leaf, and a tie of splits stays a tie.
+        # LightGBM's own log loss has no lower bound: a row with the weight 0 adds nothing to a leaf, and equal splits
+        # remain equal.
         return super().floor if np.any(self.gamma) else 0.0
 
     def hessian_factor(self, n_scores: int) -> float:
@@ -57,18 +58,20 @@ class FocalObjective(FocalObjectiveBase):
 class FocalMetric(FocalMetricBase):
     """Focal loss as a LightGBM evaluation function, for training with a `FocalObjective`.
 
-    Goes into ``lgb.train(..., feval=FocalMetric())`` and ``LGBMClassifier.fit(..., eval_metric=FocalMetric())``.
+    Use it as ``lgb.train(..., feval=FocalMetric())`` or ``LGBMClassifier.fit(..., eval_metric=FocalMetric())``.
 
     Parameters
     ----------
     gamma : float or sequence of K floats, default=2.0
+        Focusing parameter, as in `FocalObjective`.
     alpha : float, sequence of K floats or None, default=None
+        Class weights, as in `FocalObjective`.
 
     Notes
     -----
-    It is of raw scores. With one of LightGBM's own objectives a metric is handed probabilities instead.
+    The metric needs raw scores. With a built-in objective, LightGBM passes probabilities to a metric instead.
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> tuple[str, float, bool]:
-        """Name, value and False: lower is better. Arguments as in `FocalObjective`."""
+        """Name, value, and False because lower is better. The arguments are those of `FocalObjective`."""
         return "focal_loss", self.value(y_true, y_pred, sample_weight), False

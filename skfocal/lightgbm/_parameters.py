@@ -1,10 +1,10 @@
-"""Which of LightGBM's parameters ``FocalLGBMClassifier`` takes, and what it says of the others."""
+"""LightGBM's parameters that ``FocalLGBMClassifier`` does not accept, and the messages about them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Parameters that another one here stands for: LightGBM would ignore them, or they would fight the loss.
+# Parameters that another parameter replaces. LightGBM would ignore them, or they would conflict with the loss.
 REPLACED_PARAMETERS = {
     **dict.fromkeys(
         ("objective", "objective_type", "app", "application", "loss"),
@@ -32,12 +32,12 @@ REPLACED_PARAMETERS = {
 }
 
 OWN_OBJECTIVE = "focal_loss"
-"""Name of the objective, which is no name of LightGBM's."""
+"""Name of the objective. LightGBM has no objective of this name."""
 
 BOOSTING_ALIASES = ("boosting_type", "boosting", "boost")
 METRIC_ALIASES = ("metric", "metrics", "metric_types")
 
-# As Arrow and, in other letters, polars call the types that LightGBM reads from them.
+# Names in Arrow and, apart from upper and lower case, in polars of the types that LightGBM can read.
 READABLE_DTYPES = {
     "float",
     "double",
@@ -50,12 +50,12 @@ READABLE_DTYPES = {
 
 
 def is_true(value: Any) -> bool:
-    """A flag as LightGBM reads it, which takes texts as well, in letters of any size."""
+    """Value of a flag. LightGBM also accepts strings, in upper or lower case."""
     return value.lower() not in ("false", "-") if isinstance(value, str) else bool(value)
 
 
 def check_parameters(params: dict[str, Any]) -> None:
-    """No parameter without an effect, none that the focal loss replaces."""
+    """Raise an error for parameters that have no effect or that the focal loss replaces."""
     for name, advice in REPLACED_PARAMETERS.items():
         value = params.get(name)
         is_off = value is None or value is False or (isinstance(value, str) and not is_true(value))
@@ -71,14 +71,12 @@ def check_parameters(params: dict[str, Any]) -> None:
 
 
 def uses_dart(params: dict[str, Any]) -> bool:
-    """Whether the trees are dropped at random."""
+    """Whether the boosting type is DART."""
     return any(params.get(name) == "dart" for name in BOOSTING_ALIASES)
 
 
 def check_columns(X: Any, name: str = "X") -> None:
-    """No column of an Arrow table or a polars frame that LightGBM can't read: handed to the library, it ends the
-    process.
-    """
+    """Raise an error for a column of an Arrow table or a polars frame that LightGBM cannot read: it would crash."""
     library = type(X).__module__.partition(".")[0]
     if library == "pyarrow" and hasattr(X, "column_names"):
         columns = [(field.name, str(field.type)) for field in X.schema]

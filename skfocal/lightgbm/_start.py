@@ -1,4 +1,6 @@
-"""The start of training: scores for LightGBM, baked into the first trees afterwards. May import this folder."""
+"""The start of training: initial scores for LightGBM, which are added to the first trees afterwards. May import this
+folder.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from skfocal.lightgbm._parameters import is_true, uses_dart
 
 
 def starts_at_optimum(params: dict[str, Any]) -> bool:
-    """Whether ``boost_from_average`` leaves the start to us."""
+    """Whether ``boost_from_average`` allows a start at the optimum."""
     value = params.get("boost_from_average")
     return value is None or is_true(value)
 
@@ -23,11 +25,12 @@ def constant_scores(start: Any, n_rows: int) -> Array:
 
 
 def begin_as_with_an_own_objective(env: Any) -> None:
-    """Callback: LightGBM trains as it does with an objective of its own, before the first round.
+    """Callback before the first round that makes LightGBM train as it does with a built-in objective.
 
-    ``Booster.update`` tells the library by ``reset_parameter`` that the objective is a custom one, although it was made
-    with "none". That spends a draw of the column sampler, prints warnings of parameters anew and stops where no column
-    can be split. There is no public way to say that it is set; where the flag has another name, all that happens again.
+    ``Booster.update`` tells the library by ``reset_parameter`` that the objective is a custom one, although the booster
+    was created with the objective "none". This uses a draw of the column sampler, repeats warnings about parameters,
+    and stops if no column can be split. There is no public way to prevent it. If the private flag is renamed, these
+    effects return.
     """
     if env.iteration == env.begin_iteration:
         env.model._Booster__set_objective_to_none = True
@@ -40,14 +43,14 @@ begin_as_with_an_own_objective.order = -2  # type: ignore[attr-defined]
 def settle_dart(env: Any) -> None:
     """Callback that makes DART reproducible with a custom objective.
 
-    DART draws the trees to drop when the training scores are first asked for in a round. Its flag for that is not
-    set before the first round, in which a custom objective asks before LightGBM has written it: whether a draw is
-    spent there is chance. Here the scores are asked for, and then the generator is seeded anew.
+    DART draws the trees to drop when the training scores are first requested in a round, and remembers this in a flag.
+    The flag is uninitialized when a custom objective requests the scores of the first round, so it is random whether
+    DART uses a draw. This callback requests the scores, and then seeds the generator again.
     """
     if env.iteration == env.begin_iteration:
         env.model.eval_train(feval=lambda scores, data: ("asked", 0.0, False))
         data = env.model.train_set
-        if any(data.feature_num_bin(j) for j in range(data.num_feature())):  # else LightGBM can't reset anything
+        if any(data.feature_num_bin(j) for j in range(data.num_feature())):  # else no parameter can be reset
             env.model.reset_parameter({"boosting": "dart"})
 
 
@@ -56,17 +59,17 @@ settle_dart.order = -1  # type: ignore[attr-defined]
 
 
 def callbacks_of_start(params: dict[str, Any]) -> list[Any]:
-    """What has to be set right before the first round."""
+    """Callbacks that run before the first round."""
     return [begin_as_with_an_own_objective, *([settle_dart] if uses_dart(params) else [])]
 
 
 def bake(model: str, start: Array | None) -> str:
-    """The model's text with the start, (K,), in the first iteration's trees: in their leaves and the constants of
-    linear ones, and in the values that inner nodes report.
+    """The model's text with the start, (K,), added to the trees of the first iteration: to their leaves, to the
+    constants of linear leaves, and to the values of inner nodes.
     """
     if start is None:
         return model
-    # The head, K trees, and all that follows.
+    # The head, K trees, and the rest.
     head, *parts = re.split(r"(?=^Tree=\d+$)", model, maxsplit=len(start) + 1, flags=re.MULTILINE)
     for tree_id, constant in enumerate(start.tolist()):
 
@@ -75,5 +78,6 @@ def bake(model: str, start: Array | None) -> str:
 
         values = r"^((?:leaf_value|leaf_const|internal_value)=)(.*)$"
         parts[tree_id] = re.sub(values, moved, parts[tree_id], flags=re.MULTILINE)
-    # The sizes in bytes, by which LightGBM would find the trees, hold no longer; without them it reads in order.
+    # The sizes in bytes, by which LightGBM finds the trees, are no longer right. Without them LightGBM reads the trees
+    # in order.
     return re.sub(r"^tree_sizes=.*\n", "", head, flags=re.MULTILINE) + "".join(parts)

@@ -1,4 +1,4 @@
-"""What one ``FocalLGBMClassifier.fit`` trains on and with. May import ``_common``, this folder and LightGBM."""
+"""Objective, start and bins of one ``FocalLGBMClassifier.fit``. May import ``_common``, this folder and LightGBM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skfocal.lightgbm._objective import FocalObjective
 
 
 class Training:
-    """Objective and start, and the file of bins for as long as it is there."""
+    """Objective and start, and the file of bins while it exists."""
 
     def __init__(self, model: Any, rows: Rows) -> None:
         loss = model.focal_loss_
@@ -29,7 +29,7 @@ class Training:
 
     @contextmanager
     def bins(self, X: Any, rows: Rows, *arguments: Any) -> Iterator[None]:
-        """Within, ``bins_file`` is there, if the bins are to be balanced; ``arguments`` as of `bins_file`."""
+        """Context in which ``bins_file`` exists if the bins are balanced. ``arguments`` are those of `bins_file`."""
         if not self.balanced_bins:
             yield
             return
@@ -38,8 +38,8 @@ class Training:
 
 
 def check_continuation(init_model: Any, classes: Array) -> Any:
-    """The model to continue from, read if it is a file. It has to be of the same labels, or of as many if it does not
-    know its labels.
+    """The model from which training continues; a file is read. It must have the same labels, or the same number of
+    classes if it does not know its labels.
     """
     if init_model is None:
         return None

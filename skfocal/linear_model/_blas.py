@@ -1,9 +1,9 @@
-"""Keeps SciPy's linear algebra from standing in NumPy's way. May import threadpoolctl only.
+"""Prevents the BLAS threads of SciPy from slowing down those of NumPy. May import threadpoolctl only.
 
-The wheels of NumPy and SciPy carry an OpenBLAS each, and the threads of each go on spinning on the cores for a while
-after a product. A solver of SciPy that calls an objective written in NumPy has them spin against each other: a fit of
-20,000 x 500 took 0.25 s on two cores, with one thread for SciPy's 0.08 s. Where the two share a library, as in conda's
-builds, nothing is done.
+The wheels of NumPy and SciPy each contain an OpenBLAS. Its threads keep spinning on the cores for a while after a
+product. If a SciPy solver calls an objective in NumPy, the threads of both compete: a fit of 20,000 x 500 took 0.25 s
+on two cores, and 0.08 s with one thread for SciPy. If both use the same library, as in conda's builds, nothing is
+changed.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from threadpoolctl import ThreadpoolController
 
 _lock = Lock()
 _users: Counter[int] = Counter()
-"""Fits within `scipy_on_one_thread`, by thread."""
+"""Number of fits inside `scipy_on_one_thread`, by thread."""
 _n_threads: list[int] = []
-"""Of each library of `_of_scipy`, while there are users: what to set afterwards."""
+"""Number of threads to restore for each library of `_of_scipy`, as long as there are fits."""
 
 
 @cache
 def _of_scipy() -> list[Any]:
-    """The BLAS that only SciPy uses: it lies in the folder that its wheels carry theirs in. Maybe none."""
+    """The BLAS libraries that only SciPy uses, in the library folder of its wheel. The list can be empty."""
     loaded = ThreadpoolController()
     paths = [library["filepath"] for library in loaded.info() if library["user_api"] == "blas"]
     own = [path for path in paths if {"scipy.libs", "scipy"} & set(Path(path).parts)]
@@ -37,15 +37,17 @@ def _of_scipy() -> list[Any]:
 
 
 def _set_threads(library: Any, n_threads: int) -> None:
-    # From version 3.8, threadpoolctl lets a single thread change the number, and ignores all others as long as that
-    # thread lives. Here the last fit sets back what the first has set, whichever threads they run on. There is no
-    # public way; where the private name is gone, fits on several threads at once may leave SciPy's BLAS on one thread.
+    # From version 3.8, threadpoolctl accepts a change of the number from a single thread only, as long as that thread
+    # lives. Here the last fit restores what the first fit has set, and the two can run on different threads. There is
+    # no public way to do this. If the private name is missing, parallel fits may leave SciPy's BLAS on one thread.
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
 @contextmanager
 def scipy_on_one_thread() -> Iterator[None]:
-    """Within, SciPy's own BLAS has one thread. It is the process's setting: the first fit makes, the last ends it."""
+    """Context in which SciPy's BLAS has one thread. The setting is process-wide: the first fit sets it, the last
+    restores it.
+    """
     thread = get_ident()
     with _lock:
         if not _users:
@@ -61,7 +63,7 @@ def scipy_on_one_thread() -> Iterator[None]:
 
 
 def _leave(fits: dict[int, int]) -> None:
-    """So many fits of these threads have ended."""
+    """Register that the given numbers of fits have ended, by thread."""
     _users.subtract(fits)
     for thread in fits:
         if _users[thread] == 0:
@@ -73,11 +75,11 @@ def _leave(fits: dict[int, int]) -> None:
 
 
 def _in_child() -> None:
-    """A fork copies the calling thread alone: the fits of all others will never end there."""
+    """A fork copies only the calling thread, so the fits of the other threads never end in the child."""
     _leave({thread: fits for thread, fits in _users.items() if thread != get_ident()})
     _lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    # Held over the fork, the lock is free in the child and what it protects is whole.
+    # The lock is held during the fork, so that it is free in the child and the protected data are consistent.
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)

@@ -1,6 +1,7 @@
 """The design matrix X, dense or CSR, by parts of rows in float64. May import NumPy, SciPy and scikit-learn.
 
-float32 is converted part by part and never held whole as float64: the solvers need sums to more digits than its own.
+float32 data are converted part by part, because the solvers need sums in float64. There is never a complete float64
+copy.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from skfocal._kernels.blocks import Array, take_rows
 
 READ_ONCE = 2**19
-"""Numbers of dense X a time where they are used twice, for the scores and then with the derivatives: of 4 MiB the
-second use finds most in a cache. Measured from 0.25 to 16 MiB, on 20,000 x 500 and 200,000 x 40."""
+"""Size of a part of dense X, in numbers. A part is read twice, for the scores and for the sums of derivatives. With 4
+MiB most of the second read comes from a cache. Measured from 0.25 to 16 MiB, on 20,000 x 500 and 200,000 x 40."""
 
 CACHED = 65_536
-"""Numbers of dense X a time where a copy of them is needed for sums."""
+"""Size of a part of dense X if its sums need a copy, in numbers."""
 
 
 class DesignMatrix:
-    """X by parts. Iterating gives pairs: rows as a slice, and those rows as float64, good until the next pair."""
+    """X in parts. Iteration yields pairs of a slice and its rows as float64. The rows are valid until the next pair."""
 
     def __init__(self, X: Any) -> None:
         self.X, self.is_sparse = X, sparse.issparse(X)
@@ -42,7 +43,7 @@ class DesignMatrix:
         elif self.is_float64:
             starts = [0, self.n_rows]
         else:
-            # Of as many numbers as there are columns at least: that many sums are added for each part.
+            # A part has at least as many numbers as X has columns, because each part adds that many sums.
             step = max(READ_ONCE, self.n_features)
             bounds = np.searchsorted(self.X.indptr, np.arange(step, self.X.nnz, step), side="left")
             starts = [0, *np.unique(bounds[(bounds > 0) & (bounds < self.n_rows)]).tolist(), self.n_rows]
@@ -63,7 +64,7 @@ class DesignMatrix:
             return sparse.csr_array((X.data[start:stop].astype(np.float64), X.indices[start:stop], indptr), shape=shape)
         if self.is_float64:
             return X[rows]
-        if self._buffer is None:  # kept: fresh memory costs a page fault every 4 KiB
+        if self._buffer is None:  # reused, because new memory costs a page fault every 4 KiB
             first = self.slices[0]
             self._buffer = np.empty((first.stop - first.start, self.n_features))
         part = self._buffer[: rows.stop - rows.start]
@@ -71,9 +72,9 @@ class DesignMatrix:
         return part
 
     def moments(self, weight: Array | None, *, about_zero: bool) -> tuple[Array, Array]:
-        """Weighted mean and variance of each column; about zero, the mean is zero and the variance the mean square."""
-        # Part by part, each about its own mean, and then put together, so that X is read once: Chan, Golub & LeVeque
-        # 1983, Algorithms for computing the sample variance.
+        """Weighted mean and variance of each column. With ``about_zero`` they are 0 and the mean square."""
+        # The moments of each part about its own mean are combined, so that X is read once: Chan, Golub & LeVeque 1983,
+        # Algorithms for computing the sample variance.
         mean, squares, seen = np.zeros(self.n_features), np.zeros(self.n_features), 0.0
         for rows, X in self._small_parts():
             w = take_rows(weight, rows.start, rows.stop)
@@ -102,14 +103,14 @@ class DesignMatrix:
         n_rows = max(1, CACHED // self.n_features)
         for start in range(0, self.n_rows, n_rows):
             rows = slice(start, min(start + n_rows, self.n_rows))
-            # What float32 is combined with below is float64, and so is the result.
+            # float32 parts are combined with float64 arrays below, so that the result is float64.
             yield rows, self.X[rows]
 
 
 def weighted_grams(X: Any, mean: Array, h: Array) -> tuple[Array, Array]:
     """``A.T @ diag(h_m) @ A`` (M, d, d) and ``A.T @ h_m`` (M, d) for each column of h (n, M).
 
-    A are the columns of X, a part of the rows, less ``mean``.
+    X is a part of the rows. A is X with ``mean`` subtracted from its columns.
     """
     d, m = X.shape[1], h.shape[1]
     inner = np.empty((m, d, d))

@@ -1,4 +1,6 @@
-"""What code written for scikit-learn's ``LogisticRegression`` looks for. May import NumPy, SciPy and scikit-learn."""
+"""Methods and attributes that code for scikit-learn's ``LogisticRegression`` expects. May import NumPy, SciPy and
+scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,16 @@ INSTEAD = {
     "gamma": "write focal_gamma",
     "alpha": "write focal_alpha for the class weights, C for the strength of the penalty",
 }
-"""Parameters of ``LogisticRegression`` and of focal loss elsewhere, and what to write here."""
+"""Parameters of ``LogisticRegression`` and of other focal losses, and their replacement."""
 
 SOLVER_INSTEAD = {
     "liblinear": "lbfgs", "sag": "lbfgs", "saga": "lbfgs", "newton-cg": "trust-krylov", "newton-cholesky": "trust-exact"
 }  # fmt: skip
-"""Solvers of ``LogisticRegression``, and the one that is for the same here."""
+"""Solvers of ``LogisticRegression``, and their replacement."""
 
 
 def names_the_way(init: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Any, P], None]:
-    """Decorator of ``__init__``: a parameter that is not ours gives an error that says what to write instead."""
+    """Decorator of ``__init__``: an unknown parameter raises an error that names its replacement."""
 
     @wraps(init)
     def checked(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -46,18 +48,18 @@ def _no_parameter(estimator: Any, name: str, value: Any) -> str:
 
 
 class DropInMixin:
-    """Methods and attributes of ``LogisticRegression`` beside those of any classifier."""
+    """Methods and attributes of ``LogisticRegression`` that other classifiers do not have."""
 
     coef_: Any
     l1_ratio: float
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, as any estimator of scikit-learn.
+        """Set parameters of this estimator.
 
         Parameters
         ----------
         **params
-            Names and values.
+            Names and values of the parameters.
 
         Returns
         -------
@@ -66,7 +68,7 @@ class DropInMixin:
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If a parameter does not exist.
         """
         known = self._get_param_names()  # type: ignore[attr-defined]
         for name in INSTEAD.keys() & (params.keys() - set(known)):
@@ -76,14 +78,14 @@ class DropInMixin:
 
     @property
     def penalty(self) -> str:
-        """Name of the penalty that ``l1_ratio`` makes: "l2", "l1" or "elasticnet". Not a parameter.
+        """Name of the penalty, which ``l1_ratio`` determines: "l2", "l1" or "elasticnet". Not a parameter.
 
-        ``sklearn.feature_selection.SelectFromModel`` looks for it, to keep what L1 left over.
+        ``sklearn.feature_selection.SelectFromModel`` reads it in order to keep the features with nonzero coefficients.
         """
         return "l2" if self.l1_ratio == 0 else "l1" if self.l1_ratio == 1 else "elasticnet"
 
     def sparsify(self) -> Self:
-        """Make ``coef_`` a CSR array, which is smaller where L1 made most coefficients 0.
+        """Convert ``coef_`` to a CSR array, which needs less memory if most coefficients are 0.
 
         Returns
         -------
@@ -95,7 +97,7 @@ class DropInMixin:
         return self
 
     def densify(self) -> Self:
-        """Make ``coef_`` an array, as it is after ``fit``.
+        """Convert ``coef_`` to a dense array, as it is after ``fit``.
 
         Returns
         -------

@@ -26,60 +26,67 @@ from skfocal.linear_model._solve import SOLVERS, minimize, point_at
 class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin, BaseEstimator):
     __doc__ = f"""Logistic regression trained with the focal loss.
 
-    scikit-learn's ``LogisticRegression`` with another loss: it minimises ``C * sum of focal losses + penalty``,
-    with the penalty ``(1 - l1_ratio)/2 * ||coef||_2^2 + l1_ratio * ||coef||_1``; ``focal_gamma=0`` gives its
-    coefficients. Two classes have one score and the sigmoid, K > 2 have K scores and the softmax.
+    It is like scikit-learn's ``LogisticRegression``, but with the focal loss. It minimizes ``C * sum of focal losses +
+    penalty``, where the penalty is ``(1 - l1_ratio)/2 * ||coef||_2^2 + l1_ratio * ||coef||_1``. With ``focal_gamma=0``
+    the coefficients are those of ``LogisticRegression``. Two classes have one score and the sigmoid link. K > 2 classes
+    have K scores and the softmax link.
 
     Parameters
     ----------{PARAMETERS_DOC}
     C : float, default=1.0
-        Inverse of the regularisation strength, > 0; ``inf`` is no regularisation.
+        Inverse of the regularization strength, > 0. ``inf`` means no regularization.
     l1_ratio : float, default=0.0
-        Share of the L1 penalty, in [0, 1]: 0 is ridge, 1 lasso, in between elastic net. Above 0 needs
-        ``solver="lbfgs"``.
+        Share of the L1 penalty, in [0, 1]. 0 is ridge, 1 is lasso, and values in between are elastic net. Values above
+        0 need ``solver="lbfgs"``.
     class_weight : dict, "balanced" or None, default=None
-        As in ``LogisticRegression``: multiplies the sample weights. Not rescaled, unlike ``focal_alpha``; both
-        may be given.{CALIBRATION_DOC}
+        Class weights, which are multiplied with the sample weights as in ``LogisticRegression``. Unlike ``focal_alpha``
+        they are not rescaled. Both parameters can be given.{CALIBRATION_DOC}
     fit_intercept : bool, default=True
-        Whether to fit an intercept, which is not penalised.
+        Whether to fit an intercept. The intercept is not penalized.
     solver : {{"lbfgs", "trust-krylov", "trust-exact"}}, default="lbfgs"
-        Of ``scipy.optimize.minimize``: "lbfgs" (L-BFGS-B) suits all sizes, "trust-krylov" uses products with the
-        exact Hessian, "trust-exact" forms the Hessian and is for few features. All go on by Newton's method where they
-        stop above ``tol``, and reach the same precision.
+        Method of ``scipy.optimize.minimize``. "lbfgs" is L-BFGS-B and suits all sizes. "trust-krylov" uses products
+        with the exact Hessian. "trust-exact" computes the Hessian and is for few features. A solver that stops with a
+        gradient above ``tol`` is continued by Newton's method, so that all solvers reach the same precision.
     max_iter : int, default=100
-        Most iterations of the solver; 0 leaves the model at its start, the optimal constant.
+        Maximum number of iterations of the solver. With 0 the model is the optimal constant, at which the solver
+        starts.
     tol : float, default=1e-4
-        The fit ends when the largest entry of the gradient is at most this, with L1 that of the shortest subgradient.
-        Where the gradient stays above, a ``ConvergenceWarning`` says what it is. The objective is measured in mean
-        losses of a constant score, and the unknowns are scaled to unit curvature there.
+        The fit ends when the largest absolute entry of the gradient is at most ``tol``. With L1 it is that of the
+        shortest subgradient. If the gradient remains larger, a ``ConvergenceWarning`` reports its size. The gradient is
+        that of the objective divided by the mean loss of the best constant score, with respect to unknowns that are
+        scaled to unit curvature at this score.
     warm_start : bool, default=False
-        Whether ``fit`` starts at the last solution, if its objective is lower than that of the optimal constant.
+        Whether ``fit`` starts at the last solution. It does so only if the objective there is lower than at the optimal
+        constant.
     verbose : int, default=0
-        Above 0: print the objective after each iteration.
+        If > 0, the objective is printed after each iteration.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 if X was, else float64. Without L1, those of several classes sum to 0 for each feature.
+        Coefficients. They are float32 if X was float32, and float64 otherwise. With several classes and without L1, the
+        coefficients of each feature sum to 0.
     intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts.
     n_iter_ : ndarray of shape (1,)
-        Iterations the solver took.
+        Number of iterations of the solver.
     n_features_in_ : int
+        Number of features in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
-        Only if X had string column names.
+        Names of the features in ``fit``. Only if all of them are strings.
     focal_loss_ : FocalLoss
-        The loss that was minimised, ``focal_alpha`` resolved to one weight per class.
+        The loss that was minimized. Its ``alpha`` has one weight per class, computed from ``focal_alpha``.
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` times ``class_weight`` of each class. ``calibration="full"`` corrects for these weights.
 
     Notes
     -----
-    Internally every unknown is scaled by the spread of its column and the columns are centered (in the algebra:
-    X is neither copied nor made dense, and float32 becomes float64 in blocks of rows), which leaves the solution
-    where it is and lets the solver converge on columns of any units. The focal loss is not convex in the
-    coefficients; the solver starts at the optimal constant.
+    Internally, the columns are centered and each coefficient is scaled by the spread of its column. This does not
+    change the solution, and it lets the solver converge for columns of any units. X is neither copied nor made dense;
+    float32 data are converted to float64 in blocks of rows. The focal loss is not convex in the coefficients. The
+    solver starts at the optimal constant.
 
     References
     ----------
@@ -161,9 +168,9 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite numbers; float32 and float64 are kept, everything else becomes float64.
+            Finite numbers. Data types other than float32 and float64 are converted to float64.
         y : array-like of shape (n_samples,)
-            Labels of two classes or more.
+            Labels of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Finite numbers >= 0.
 
@@ -177,7 +184,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
             If a parameter, X, y or sample_weight is not as described here.
         """
         self._check_parameters()
-        # Underflow is part of the formulas: an easy row weighs nothing.
+        # Underflow is expected in the formulas: the weight of an easy row can be 0.
         with learning(self) as model, np.errstate(under="ignore"):
             model._fit(X, y, sample_weight)
         return self
@@ -207,7 +214,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
             self.l1_ratio,
             self.fit_intercept,
         )
-        # A last solution of much weaker regularization can be so far off that the constant is the better start.
+        # If the last solution had a much weaker regularization, the constant can be the better start.
         start = min(
             (objective.pack(*start) for start in self._starts(constant, X.shape[1])),
             key=lambda x: point_at(objective, x).value,
@@ -223,7 +230,9 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         self.n_iter_ = np.array([n_iter], dtype=np.int32)
 
     def _starts(self, constant: Array, n_features: int) -> list[tuple[Array, Array]]:
-        """Coefficients and intercepts to start at: the constant, and the last ones if they are wanted and fit."""
+        """Candidates for the start, as coefficients and intercepts: the constant and, with ``warm_start``, the last
+        solution if its shape fits.
+        """
         shape = constant.shape[0], n_features
         starts = [(np.zeros(shape), constant)]
         if self.warm_start and getattr(self, "coef_", constant[:0]).shape == shape:
@@ -255,7 +264,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one score, > 0 where the second of ``classes_`` is decided for.
+            For two classes there is one score per row; it is > 0 where the prediction is the second of ``classes_``.
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
@@ -266,7 +275,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
 
     @undisturbed
     def predict(self, X: Any) -> Array:
-        """Labels that the scores decide for.
+        """Predicted labels, decided by the raw scores.
 
         Parameters
         ----------
@@ -280,7 +289,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
 
     @undisturbed
     def predict_proba(self, X: Any) -> Array:
-        """Class probabilities, corrected as ``calibration`` says.
+        """Class probabilities, with the correction that ``calibration`` selects.
 
         Parameters
         ----------
@@ -289,7 +298,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         return self._probabilities(self.decision_function(X))
 

@@ -1,13 +1,12 @@
 """The objective of the linear model for scipy.optimize, in scaled unknowns. May import ``loss`` and ``_design``.
 
-``F(coef, intercept) = mean focal loss + l2/2 * ||coef||_2^2 + l1 * ||coef||_1`` over the total weight W, that is the
-estimator's objective divided by ``C * W``, with ``l2 = (1 - l1_ratio)/(C*W)`` and ``l1 = l1_ratio/(C*W)``; its unit is
-the mean loss of a constant score.
-The unknowns are ``v_k = B (coef_k * s)`` and ``b_k = (intercept_k + coef_k . mean) * s_0``: the columns of X are
-centred and scaled by s in the algebra, X itself stays as it is, sparse or dense. B is 1, or after `whiten_at` a root of
-F's curvature by class k at some point, so that correlated columns cost no iterations.
-`LinearObjective` is the smooth part of F: all but the L1 penalty, which is ``sum(l1 * abs(x))`` with a weight for each
-unknown.
+``F(coef, intercept) = mean focal loss + l2/2 * ||coef||_2^2 + l1 * ||coef||_1`` is the estimator's objective divided by
+``C * W``, where W is the total weight, ``l2 = (1 - l1_ratio)/(C*W)`` and ``l1 = l1_ratio/(C*W)``. F is then divided by
+the mean loss of the best constant score. The unknowns are ``v_k = B (coef_k * s)`` and ``b_k = (intercept_k + coef_k .
+mean) * s_0``. The columns of X are centered and scaled by s in the formulas; X itself, sparse or dense, is not changed.
+B is 1 at first. After `whiten_at` it is a root of the curvature of F by class k at some point, so that correlated
+columns need no more iterations than others. `LinearObjective` is the smooth part of F, that is, F without the L1
+penalty. The penalty is ``sum(l1 * abs(x))`` with one weight per unknown.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from skfocal.linear_model._design import DesignMatrix, weighted_grams
 from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 MAX_CORRELATED = 512
-"""Columns up to which correlations are worth their cost, which is that of some d/40 evaluations of F."""
+"""Maximum number of columns for which correlations are computed. Their cost is that of about d/40 evaluations of F."""
 
 LEAST_CURVATURE = 1e-11
-"""Added to the curvature in each direction, as a share of its trace: below, a column is a combination of others up to
-rounding."""
+"""Share of the trace that is added to the curvature in each direction. Below it, a column is a linear combination of
+others up to rounding."""
 
 
 class LinearObjective:
@@ -39,9 +38,10 @@ class LinearObjective:
     data : BinaryLossOnData or MulticlassLossOnData
         The loss bound to labels and weights.
     weight : ndarray of shape (n_samples,) or None
-        Weights of the rows, but for those of the loss.
+        Weights of the rows, without the class weights of the loss.
     unit, curvature : float
-        What `at_constant` gives: there the loss is the unit of F, and the unknowns have unit curvature.
+        Result of `at_constant`. F is divided by ``unit``, and the unknowns are scaled to unit curvature at the constant
+        score.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class LinearObjective:
         self.parts = [data.part(rows.start, rows.stop) for rows in self.design.slices]
         self.mean, variance = self.design.moments(weight, about_zero=not fit_intercept)
         self.column_size = np.abs(self.mean) + np.sqrt(variance)
-        # A large gamma makes the loss small as such: what counts as converged has to shrink with it. So sums are
-        # divided by the loss of a constant score instead of the total weight.
+        # With a large gamma the loss is small, and the tolerance has to shrink with it. Therefore sums are divided by
+        # the loss of a constant score instead of the total weight.
         self.total = unit
         self.l2 = (1.0 - l1_ratio) / (C * self.total)
-        # One scale for all classes: a rare class's own would have the solver chase digits of it that the loss hardly
-        # sees.
+        # All classes have the same scale. With a scale of its own, a rare class would need digits that hardly change
+        # the loss.
         curvature = max(curvature / (unit * n_scores), np.finfo(float).tiny)
         scale = np.sqrt(curvature * variance + self.l2)
         self.scale = np.where(scale > 0, scale, 1.0)
@@ -85,11 +85,13 @@ class LinearObjective:
 
     @property
     def can_be_whitened(self) -> bool:
-        """False for L1, whose penalty is on single coefficients, and where it would cost too much."""
+        """False with L1, because its penalty is on single coefficients, and where whitening would cost too much."""
         return self.l1 is None and 1 < self.n_features <= min(MAX_CORRELATED, self.n_rows)
 
     def whiten_at(self, x: Array) -> Array:
-        """Choose the unknowns of each class so that F's curvature there by them is about the identity; x in them."""
+        """Choose the unknowns of each class so that F's curvature at x is about the identity. Returns x in the new
+        unknowns.
+        """
         coef, shifted = self._coef(x)
         inner = np.zeros((self.n_scores, self.n_features, self.n_features))
         along, per_class = np.zeros((self.n_scores, self.n_features)), np.zeros(self.n_scores)
@@ -99,7 +101,7 @@ class LinearObjective:
             of_part = weighted_grams(X, self.mean, h)
             inner, along, per_class = inner + of_part[0], along + of_part[1], per_class + h.sum(axis=0)
         if not per_class.min() > np.finfo(float).tiny * self.n_rows:
-            return x  # separated rows, fitted to the last digit: there is no curvature to go by
+            return x  # separated rows that are fitted to the last digit have no curvature
         if self.fit_intercept:
             step = along.sum(axis=0) / per_class.sum()
             outer = step[:, np.newaxis] * (along - 0.5 * np.outer(per_class, step))[:, np.newaxis, :]
@@ -115,7 +117,7 @@ class LinearObjective:
         return self._unknowns(coef, shifted)
 
     def unwhitened(self, gradient: Array) -> Array:
-        """The gradient by the unknowns as they were before `whiten_at`."""
+        """The gradient with respect to the unknowns before `whiten_at`."""
         if self.basis is None:
             return gradient
         by_x = gradient.reshape(self.n_scores, -1)
@@ -138,7 +140,8 @@ class LinearObjective:
     def unpack(self, x: Array) -> tuple[Array, Array]:
         coef, shifted = self._coef(x)
         if self.n_scores > 1:
-            # The softmax leaves one constant per column open. Without L1 it is 0: L2 wants that, nothing else any.
+            # The softmax does not determine one constant per column. Without L1 it is set to 0, which minimizes the L2
+            # penalty.
             if self.l1 is None:
                 coef = coef - coef.mean(axis=0)
             shifted = shifted - shifted.mean()
@@ -148,14 +151,16 @@ class LinearObjective:
         return coef, intercept - intercept.mean() if self.n_scores > 1 else intercept
 
     def _coef(self, x: Array) -> tuple[Array, Array]:
-        """Coefficients (K, d) and the intercepts of the centred columns (K,)."""
+        """Coefficients (K, d) and intercepts (K,) for the centered columns."""
         x = x.reshape(self.n_scores, -1)
         v = x[:, : self.n_features]
         shifted = x[:, -1] / self.intercept_scale if self.fit_intercept else np.zeros(self.n_scores)
         return (v if self.basis is None else _by_class(self.basis[1], v)) / self.scale, shifted
 
     def cancellation(self, x: Array) -> float:
-        """Size of the terms of a score, which cancel on correlated columns and large means: their rounding is in F."""
+        """Size of the terms of a score. For correlated columns and large means they cancel, and F contains their
+        rounding errors.
+        """
         coef = self._coef(x)[0]
         return float((np.abs(coef) @ self.column_size).max())
 
@@ -168,7 +173,7 @@ class LinearObjective:
         return result
 
     def _back(self, X: Any, per_row: Array) -> tuple[Array, Array]:
-        """Derivatives by the scores to sums over rows: by coefficients of X's columns, and by ``shifted``."""
+        """Sums over rows of the derivatives: with respect to the coefficients of X's columns, and to ``shifted``."""
         per_row = per_row.reshape(X.shape[0], -1)
         if sparse.issparse(X):
             by_coef = (X.T @ per_row).T
@@ -179,14 +184,16 @@ class LinearObjective:
         return by_coef, per_row.sum(axis=0)
 
     def _flat(self, by_coef: Array, sums: Array, coef: Array) -> Array:
-        """The sums of `_back`, and the L2 penalty's derivative at coef, to derivatives by the unknowns."""
+        """Derivatives with respect to the unknowns, from the sums of `_back` and the derivative of the L2 penalty at
+        coef.
+        """
         by_coef = ((by_coef - np.outer(sums, self.mean)) / self.total + self.l2 * coef) / self.scale
         if self.basis is not None:
             by_coef = _by_class(self.basis[1].transpose(0, 2, 1), by_coef)
         return self._join(by_coef, sums / self.total / self.intercept_scale)
 
     def __call__(self, x: Array) -> tuple[float, Array]:
-        # SciPy's solvers ask first for the point that they are started at, where F is known.
+        # SciPy's solvers evaluate their starting point first. F is already known there.
         if self._last is not None and np.array_equal(x, self._last[0]):
             return self._last[1], self._last[2].copy()
         value, gradient = self._evaluate(x)
@@ -229,7 +236,7 @@ class LinearObjective:
             inner[:, :d, d] = inner[:, d, :d]
         inner /= self.total
         inner[np.ix_(first == second, range(d), range(d))] += self.l2 * np.eye(d)
-        # One matrix a class: the solvers' unknowns to coefficients of the centred columns and ``shifted``.
+        # One matrix per class, which maps the unknowns to the coefficients of the centered columns and ``shifted``.
         to_coef = np.tile(np.eye(width), (self.n_scores, 1, 1))
         to_coef[:, :d, :d] = (np.eye(d) if self.basis is None else self.basis[1]) / self.scale[:, np.newaxis]
         if self.fit_intercept:
@@ -242,24 +249,25 @@ class LinearObjective:
 
 
 def at_constant(loss: FocalLoss, totals: Array, constant: Array) -> tuple[float, float]:
-    """Sums of the loss and of its absolute second derivatives, over the scores too, at constant scores (n_scores,).
+    """Sums over rows and scores of the loss and of its absolute second derivatives, at constant scores (n_scores,).
 
-    ``totals`` (K,) are the total weights of the classes, but for those of the loss.
+    ``totals`` (K,) are the total weights of the classes, without the class weights of the loss.
     """
     n_classes = totals.shape[0]
     scores = np.repeat(constant[np.newaxis], n_classes, axis=0)
     scores = scores[:, 0] if n_classes == 2 else scores
     classes = np.arange(n_classes)
-    # |H|: the scale is of interest, not the sign, which may be negative for a rare class.
+    # |H|, because only the size matters. H can be negative for a rare class.
     hessian = np.abs(loss.gradient_hessian(classes, scores)[1]).reshape(n_classes, -1)
     return float(totals @ loss.loss(classes, scores)), float((totals @ hessian).sum())
 
 
 def _cholesky(curvature: Array) -> Array:
-    """Lower factors of matrices (K, d, d) that are positive but for rounding, which becomes part of them.
+    """Lower Cholesky factors of matrices (K, d, d) that are positive definite up to rounding. Adds to their diagonals
+    in place.
 
-    Not by eigenvalues: ``numpy.linalg.eigh`` hangs in a process that was forked while another thread was in it
-    (OpenBLAS 0.3.31).
+    Eigenvalues are not used, because ``numpy.linalg.eigh`` hangs in a process that was forked while another thread was
+    inside it (OpenBLAS 0.3.31).
     """
     d = np.arange(curvature.shape[1])
     share = LEAST_CURVATURE

@@ -1,13 +1,15 @@
-"""Minimizes the linear model's objective to its gradient's tolerance. May import ``_objective``, ``_blas`` and SciPy.
+"""Minimizes the objective of the linear model until its gradient is within the tolerance. May import ``_objective``,
+``_blas`` and SciPy.
 
-SciPy's solvers stop where F no longer falls by more than its rounding, which may be far from where its gradient is 0.
-Here the gradient decides: `minimize` goes on, with fresh memory and by Newton's method, until it is at most ``tol`` or
-nothing gets any closer.
+SciPy's solvers stop when F no longer decreases by more than its rounding error. The gradient can still be large there.
+`minimize` continues, with a new L-BFGS memory and with Newton's method, until the gradient is at most ``tol`` or there
+is no more progress.
 
-L1 is by orthants: where no coefficient changes its sign the penalty is linear, so L-BFGS-B has a smooth function and a
-bound for each coefficient. A round ends at the optimum of its orthant; the next has the signs that lead on from there.
-Splitting coefficients into a positive and a negative part needs no rounds, but twice the unknowns and a curvature that
-does not see their common part; on ill-conditioned columns L-BFGS-B gets stuck there.
+L1 is solved orthant by orthant. As long as no coefficient changes its sign, the penalty is linear, so L-BFGS-B gets a
+smooth function and a bound for each coefficient. A round ends at the optimum of its orthant, and the gradient there
+determines the next orthant. The alternative, to split coefficients into a positive and a negative part, needs no
+rounds, but it has twice the unknowns and a curvature that ignores the common part of the two. L-BFGS-B makes no
+progress with it on ill-conditioned columns.
 """
 
 from __future__ import annotations
@@ -26,39 +28,43 @@ from skfocal.linear_model._objective import LinearObjective
 SOLVERS = ("lbfgs", "trust-krylov", "trust-exact")
 
 WHITEN_EVERY = 10
-"""Iterations of L-BFGS between two looks at the curvature, more for many columns and times the number of scores, whose
-coupling L-BFGS has to learn between looks. Most problems are solved by then; on
-columns of heavy tails, whose large values stop counting once they are fitted, the first look misleads."""
+"""Iterations of L-BFGS between two computations of the curvature. There are more for many columns, and the number is
+multiplied by the number of scores, because L-BFGS has to learn their coupling in between. Most problems are solved
+within these iterations. On columns with heavy tails, the large values lose their influence once they are fitted, so
+that the first curvature is misleading."""
 
 WHITEN_AT_ONCE = 100
-"""Columns up to which the first look at the curvature comes before the first iteration: with more it costs as much as
-several of them, and columns that hardly correlate do without."""
+"""Maximum number of columns for which the curvature is computed before the first iteration. With more columns it costs
+as much as several iterations, and columns with little correlation do not need it."""
 
 ROUNDING = 64 * np.finfo(float).eps
-"""Relative change of F that its own rounding may make; as in scikit-learn."""
+"""Relative change of F that can be caused by rounding, as in scikit-learn."""
 
 TRUST_REGION_TO = 1e-6
-"""Norm of the gradient that the trust-region solvers are asked for at least. They judge a step by the decrease of F,
-about the norm's square: below, that is rounding."""
+"""Smallest gradient norm that the trust-region solvers are asked for. They judge a step by the decrease of F, which is
+about the square of the norm and disappears in the rounding error below this value."""
 
 NEWTON_STEPS = 20
-"""Most of Newton's steps at a time. Two or three suffice but on separated rows, where each gains a digit in base e."""
+"""Maximum number of consecutive Newton steps. Two or three are enough, except for separated rows, where each step
+reduces the gradient by a factor of e."""
 
 MOST_PRODUCTS = 200
-"""Most products with the Hessian for one of Newton's steps."""
+"""Maximum number of products with the Hessian in one Newton step."""
 
 STALLED = 2
-"""Rounds that gain nothing after which no further one will."""
+"""Number of rounds without progress after which the solver stops."""
 
 Callback = Callable[[optimize.OptimizeResult], None]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Unknowns, F there, the gradient of its smooth part, and that of F: with L1 the shortest of its subgradients.
+    """Unknowns, the value of F, the gradient of its smooth part, and the gradient of F (with L1 its shortest
+    subgradient).
 
-    ``optimality`` is the gradient's largest entry by the scaled unknowns, 0 at an optimum, and ``size`` by these or the
-    whitened ones, whichever is larger: directions in which F hardly changes are large only there.
+    ``optimality`` is the largest absolute entry of the gradient with respect to the scaled unknowns, 0 at an optimum.
+    ``size`` is the larger of this and the same for the whitened unknowns, because directions in which F hardly changes
+    are visible only there.
     """
 
     x: Array
@@ -86,7 +92,9 @@ def _point(objective: LinearObjective, x: Array, value: float, smooth: Array) ->
 def minimize(
     objective: LinearObjective, x: Array, solver: str, max_iter: int, tol: float, callback: Callback | None = None
 ) -> tuple[Point, int]:
-    """Where the descent from x ends, with an optimality above ``tol`` if it got no further, and the iterations."""
+    """The point at which the descent from x ends, and the iterations. Its optimality is above ``tol`` if there was no
+    more progress.
+    """
     whitens = objective.can_be_whitened
     if whitens and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
         x = objective.whiten_at(x)
@@ -114,11 +122,12 @@ def minimize(
 def _lbfgs(
     objective: LinearObjective, here: Point, max_iter: int, tol: float, callback: Callback | None
 ) -> tuple[Point, int]:
-    """L-BFGS-B, with L1 in one orthant."""
+    """Run L-BFGS-B, with L1 inside one orthant."""
     l1 = objective.l1
-    # 50 line-search steps rather than 20: the first step is from the origin, where the scaling knows least. Up to 100
-    # curvature pairs rather than 10 halve the iterations on correlated columns; with many unknowns their products would
-    # cost as much as X's. With bounds, SciPy's work for a pair is more, and 50 are faster than 30 and than 100.
+    # 50 line-search steps instead of 20, because the first step starts at the origin, where the scaling is least
+    # accurate. Up to 100 curvature pairs instead of 10 halve the iterations on correlated columns; with many unknowns
+    # their products would cost as much as those of X. With bounds a pair costs SciPy more, and 50 pairs are faster than
+    # 30 and 100.
     pairs = min(100 if l1 is None else 50, max(10, 200_000 // here.x.shape[0]))
     most = np.iinfo(np.int32).max
     options = {"maxiter": max_iter, "maxfun": most, "gtol": tol, "ftol": ROUNDING, "maxls": 50, "maxcor": pairs}
@@ -154,10 +163,10 @@ def _trust_region(
         if callback is not None:
             callback(intermediate_result)
 
-    # trust-krylov multiplies memory that it has not filled yet by 0 before it writes there (scipy up to 1.18): the
-    # result is right, but what chance left in that memory, NaN or a number near the largest, would warn.
-    # trust-exact takes the root of a product that rounding has made negative (scipy 1.13), and fails by the NaN: it is
-    # stopped there, and goes on from the last step by Newton's method.
+    # trust-krylov multiplies uninitialized memory by 0 before it writes to it (scipy up to 1.18). The result is right,
+    # but NaN or a huge number in that memory would cause a warning. trust-exact takes the root of a product that
+    # rounding can make negative (scipy 1.13), and fails with NaN. It is stopped there, and Newton's method continues
+    # from the last step.
     invalid: Any = "ignore" if by_product else "raise"
     try:
         with np.errstate(invalid=invalid, over="ignore" if by_product else None), scipy_on_one_thread():
@@ -178,10 +187,10 @@ def _trust_region(
 def _newton(
     objective: LinearObjective, here: Point, most: int, tol: float, callback: Callback | None
 ) -> tuple[Point, int]:
-    """Newton's steps while they lower the gradient, and F but for its rounding.
+    """Newton steps, as long as they decrease the gradient and, up to rounding, F.
 
-    With L1 they are in the coefficients that are not 0. A step that would change signs ends where the first of these
-    coefficients is 0.
+    With L1 they change only the coefficients that are not 0. A step that would change a sign ends where the first
+    coefficient reaches 0.
     """
     l1 = objective.l1
     for step in range(most):
@@ -190,7 +199,7 @@ def _newton(
         free = np.ones(here.x.shape, bool) if l1 is None else (here.x != 0) | (l1 == 0)
         slope = np.where(free, here.gradient, 0.0)
         if l1 is not None and np.abs(slope).max() <= tol:
-            return here, step  # what is left is for other coefficients to do
+            return here, step  # only the other coefficients can improve F further
         move = _newton_direction(objective, here.x, slope, free)
         x, is_cut = here.x + move, False
         if l1 is not None:
@@ -211,10 +220,13 @@ def _newton(
 
 
 def _newton_direction(objective: LinearObjective, x: Array, slope: Array, free: Array) -> Array:
-    """Solves ``H move = -slope`` in the free unknowns by conjugate gradients, as far as H is positive there."""
+    """Solve ``H move = -slope`` in the free unknowns by conjugate gradients. Stops where H has no positive
+    curvature.
+    """
     move, residual = np.zeros_like(x), -slope
     direction, square = residual, float(residual @ residual)
-    # Solved to the square root of the gradient, Newton's steps converge superlinearly: Dembo & Steihaug 1983.
+    # If the system is solved to the square root of the gradient, Newton's method converges superlinearly: Dembo &
+    # Steihaug 1983.
     enough = square * min(1e-4, float(np.sqrt(square)))
     for _ in range(min(4 * int(free.sum()), MOST_PRODUCTS)):
         product = np.where(free, objective.hessian_product(x, direction), 0.0)

@@ -1,6 +1,7 @@
-"""Parameters and tensors of the PyTorch losses: what is legal, and what they are per class.
+"""Checks of the parameters and tensors of the PyTorch losses, and their values per class.
 
-May import PyTorch, ``_kernels`` and ``_common``. Every message names the parameter, says what came and what is legal.
+May import PyTorch, ``_kernels`` and ``_common``. Every message names the parameter, the value that was given and the
+legal values.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from skfocal._kernels.arguments import check_gamma, is_number
 
 
 def numbers(name: str, value: Any) -> Any:
-    """``value`` as Python numbers, if it is a tensor."""
+    """``value`` as Python numbers if it is a tensor, otherwise unchanged."""
     if not isinstance(value, Tensor):
         return value
     if value.is_meta or value.is_complex() or value.dtype == torch.bool:
@@ -25,14 +26,14 @@ def numbers(name: str, value: Any) -> Any:
 
 
 def _checked(check: Callable[[Any], Any], value: Any) -> Any:
-    # NumPy's checks would break a compiled graph; there the modules' parameters have been checked before.
+    # NumPy's checks would break a compiled graph. The parameters of modules have been checked before.
     if torch.compiler.is_compiling():
         return float(value) if is_number(value) else tuple(value)
     return check(value)
 
 
 def gamma_pair(gamma: Any, z: Tensor) -> tuple[Any, Any]:
-    """Gamma of class 0 and of class 1: numbers, or tensors of one element like z."""
+    """Gamma of class 0 and of class 1, as numbers or as tensors with one element."""
     if isinstance(gamma, Tensor):
         gamma = gamma.detach().to(z)
         if gamma.dim() == 0:
@@ -44,7 +45,7 @@ def gamma_pair(gamma: Any, z: Tensor) -> tuple[Any, Any]:
 
 
 def alpha_pair(alpha: Any, z: Tensor) -> tuple[Any, Any]:
-    """Alpha of class 0 and of class 1: numbers, or tensors like z that broadcast against it."""
+    """Alpha of class 0 and of class 1, as numbers or as tensors that broadcast against z."""
     if alpha is None:
         return 1.0, 1.0
     if isinstance(alpha, Tensor):
@@ -61,7 +62,7 @@ def alpha_pair(alpha: Any, z: Tensor) -> tuple[Any, Any]:
 
 
 def positive_weight(pos_weight: Any, z: Tensor) -> Any:
-    """``pos_weight``: a number, or a tensor like z that broadcasts against it."""
+    """``pos_weight`` as a number or as a tensor that broadcasts against z."""
     if pos_weight is None:
         return 1.0
     if not isinstance(pos_weight, Tensor):
@@ -87,7 +88,7 @@ def _by_label(name: str, weight: Any, z: Tensor) -> Any:
 
 
 def per_class(name: str, value: Any, z: Tensor) -> Any:
-    """``gamma`` or ``alpha`` of the K classes, the last dimension of z: (K,) like z, or one number for gamma."""
+    """``gamma`` or ``alpha`` of the K classes, which are the last dimension of z: (K,), or one number for gamma."""
     n_classes = z.shape[-1]
     if isinstance(value, Tensor):
         if value.dim() == 0 and name == "gamma":
@@ -106,7 +107,7 @@ def per_class(name: str, value: Any, z: Tensor) -> Any:
 
 
 def known(flag: Tensor) -> bool | None:
-    """The value of one flag; None where it may not be asked for: in a compiled graph, under vmap, without data."""
+    """The value of a flag, or None if it cannot be read: in a compiled graph, under vmap, or without data."""
     if torch.compiler.is_compiling() or flag.is_meta:
         return None
     try:
@@ -116,7 +117,9 @@ def known(flag: Tensor) -> bool | None:
 
 
 def check_can_be_undone(alpha_by_class: Any) -> None:
-    """No class has the weight 0: its probability can't be got back from scores that were trained without it."""
+    """Raise an error if a class has the weight 0, because scores that were trained without a class do not determine its
+    probability.
+    """
     for alpha in alpha_by_class:
         zero = known((alpha == 0).any()) if isinstance(alpha, Tensor) else alpha == 0
         if zero:
@@ -125,7 +128,7 @@ def check_can_be_undone(alpha_by_class: Any) -> None:
 
 
 def check_ignore_index(ignore_index: Any) -> None:
-    """None, or a number that is no probability."""
+    """Check that the value is None or a number outside [0, 1]."""
     if torch.compiler.is_compiling() or ignore_index is None:
         return
     legal = f"ignore_index must be None or a number outside [0, 1], got {ignore_index!r}"
@@ -143,7 +146,7 @@ def check_reduction(reduction: Any) -> None:
 
 def check_label_smoothing(label_smoothing: Any) -> None:
     """A number in [0, 1]."""
-    if not torch.compiler.is_compiling():  # where numbers may be symbols, which no message can hold
+    if not torch.compiler.is_compiling():  # numbers can be symbols there, which cannot be formatted in a message
         neural.check_label_smoothing(label_smoothing)
 
 
@@ -183,7 +186,8 @@ def check_target(target: Any, logits: Tensor, class_dim: int, ignore_index: int)
 
 def check_indices(z: Tensor, t: Tensor) -> None:
     """Class indices t (n,) below the number of columns of z (n, K)."""
-    # The look-up itself checks, also under vmap, where no value may be asked for. On other devices it is asynchronous.
+    # The look-up itself checks the indices, also under vmap, where values cannot be read. On other devices it is
+    # asynchronous.
     if z.device.type == "cpu" and not torch.compiler.is_compiling():
         try:
             z.gather(1, t.unsqueeze(1))

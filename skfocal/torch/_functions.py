@@ -42,31 +42,31 @@ def binary_focal_loss(
     label_smoothing: float = 0.0,
     ignore_index: float | None = None,
 ) -> Tensor:
-    r"""Focal loss of logits and targets of the same shape; what `BinaryFocalLoss` computes.
+    r"""Focal loss of logits and targets of the same shape, as in `BinaryFocalLoss`.
 
     .. math:: FL = -\alpha_1 w \, y \, (1-p)^{\gamma_1} \log p - \alpha_0 (1-y) \, p^{\gamma_0} \log(1-p)
 
     Parameters
     ----------
     logits : Tensor of any shape
-        Scores before the sigmoid. float16 and bfloat16 are computed and returned in float32, also under autocast. An
-        infinite one counts as the largest finite one.
+        Scores before the sigmoid. For float16 and bfloat16 logits, also under autocast, the loss is computed and
+        returned in float32. An infinite logit is replaced by the largest finite number of the dtype.
     target : Tensor of the same shape
-        1 or True for the positive class, 0 or False for the negative one, or the probability of the positive class.
-        Values are not checked, as in `torch.nn.functional.binary_cross_entropy_with_logits`.
+        1 or True for the positive class, 0 or False for the negative class, or the probability of the positive class.
+        As in `torch.nn.functional.binary_cross_entropy_with_logits`, the values are not checked.
     gamma, alpha, reduction, pos_weight, label_smoothing, ignore_index
-        As in `BinaryFocalLoss`; ``w`` is ``pos_weight``. Values of tensors are not checked and no gradient flows to
-        them.
+        As in `BinaryFocalLoss`. ``w`` in the formula is ``pos_weight``. The values of tensors are not checked, and no
+        gradient flows to them.
 
     Returns
     -------
     Tensor
-        One element, or shaped like ``logits`` for "none".
+        A tensor with one element, or with the shape of ``logits`` if ``reduction`` is "none".
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not legal, if ``logits`` are not floating-point, or if the shapes differ.
+        If a parameter is invalid, if ``logits`` is not floating-point, or if the shapes differ.
 
     References
     ----------
@@ -93,7 +93,7 @@ def binary_focal_loss(
     alpha_1 = alpha_1 * positive_weight(pos_weight, z)
     counted = None
     if ignore_index is not None:
-        # Their logits may be anything: 0 times the derivative of infinity is no number.
+        # Ignored elements can have any logits, and 0 times an infinite derivative is NaN.
         counted = y != ignore_index
         z, y = torch.where(counted, z, 0.0), torch.where(counted, y, 0.0)
     if label_smoothing > 0:
@@ -117,30 +117,30 @@ def multiclass_focal_loss(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    r"""Focal loss of K logits per element; what `MulticlassFocalLoss` computes.
+    r"""Focal loss of K logits per element, as in `MulticlassFocalLoss`.
 
     .. math:: FL = -\sum_k \alpha_k y_k \, (1 - p_k)^{\gamma_k} \log p_k
 
     Parameters
     ----------
     logits : Tensor of shape (K,), (N, K) or (N, K, ...)
-        Scores before the softmax, K >= 2; minus infinity for a class that can't be. float16 and bfloat16 are computed
-        and returned in float32.
+        Scores before the softmax, K >= 2. Minus infinity marks an impossible class. For float16 and bfloat16 logits,
+        the loss is computed and returned in float32.
     target : Tensor
-        Class indices of shape (), (N,) or (N, ...), or class probabilities shaped like ``logits``, floating-point.
+        Class indices of shape (), (N,) or (N, ...), or floating-point class probabilities with the shape of ``logits``.
     gamma, alpha, reduction, ignore_index, label_smoothing
-        As in `MulticlassFocalLoss`. Values of tensors are not checked and no gradient flows to them.
+        As in `MulticlassFocalLoss`. The values of tensors are not checked, and no gradient flows to them.
 
     Returns
     -------
     Tensor
-        One element, or shaped like the class indices for "none".
+        A tensor with one element, or with the shape of the class indices if ``reduction`` is "none".
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not legal, if ``logits`` are not floating-point, if the shapes do not fit, or, on a CPU,
-        if a class index is outside 0 .. K-1.
+        If a parameter is invalid, if ``logits`` is not floating-point, if the shapes do not match, or, on a CPU, if a
+        class index is outside 0 .. K-1.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def multiclass_focal_loss(
         t = torch.where(counted, t, 0)
         check_indices(z, t)
         if z.device.type != "cpu" or not known(counted.all()):
-            # Their logits may be anything: 0 times the derivative of infinity is no number.
+            # Ignored elements can have any logits, and 0 times an infinite derivative is NaN.
             z = torch.where(counted.unsqueeze(1), z, 0.0)
         loss, weight = _hard_targets(z, t, gammas, weights, label_smoothing)
         loss, divisor = torch.where(counted, loss, 0.0), torch.where(counted, weight, 0.0).sum()
@@ -179,36 +179,37 @@ def multiclass_focal_loss(
 def posterior(
     logits: Tensor, gamma: Parameter = 2.0, alpha: Parameter | None = None, *, class_dim: int | None = None
 ) -> Tensor:
-    """Calibrated class probabilities that belong to the logits of a network trained with focal loss.
+    """Class probabilities of the logits of a network that was trained with focal loss.
 
-    The sigmoid or softmax of such logits is not the probability of the class: at the minimum of the expected loss
-    ``P(y=k | x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with ``q_k = 1 - p_k``
-    and ``r_k = -log(p_k)/q_k``.
+    The sigmoid or softmax of such logits is not the probability of the class. At the minimum of the expected loss,
+    ``P(y=k | x)`` is proportional to ``p_k / (alpha_k * q_k**gamma * (1 + gamma*p_k*r_k))`` with ``q_k = 1 - p_k`` and
+    ``r_k = -log(p_k)/q_k``.
 
     Parameters
     ----------
     logits : Tensor
-        Scores before the sigmoid or softmax; minus infinity for a class that can't be. float16 and bfloat16 give
-        float32.
+        Scores before the sigmoid or softmax. Minus infinity marks an impossible class. For float16 and bfloat16 logits
+        the result is float32.
     gamma : float, sequence of floats or Tensor, default=2.0
-        That of the loss in training.
+        Focusing parameter of the training loss.
     alpha : float, sequence of floats, Tensor or None, default=None
-        That of the loss in training, for probabilities in the training population; with ``pos_weight``, its product
-        with the weight of class 1. None leaves the class weights in, as `skfocal.FocalLoss.predict_proba` does for
-        ``calibration="focus"``.
+        Class weights to correct for. With the class weights of the training loss, the result is the probability in the
+        training population. If the loss had a ``pos_weight``, multiply the weight of class 1 by it. With None the
+        probabilities include the class weights, as in `skfocal.FocalLoss.predict_proba` with ``calibration="focus"``.
     class_dim : int or None, default=None
-        None: each logit is a two-class problem of its own and belongs to class 1. Otherwise the dimension of the
-        classes, as in `torch.softmax`.
+        Dimension of the classes, as in `torch.softmax`. None: each logit is a separate two-class problem and is the
+        score of class 1.
 
     Returns
     -------
     Tensor
-        Shaped like ``logits``: the probability of class 1, or of each class along ``class_dim``. Differentiable.
+        The probability of class 1, or of each class along ``class_dim``, with the shape of ``logits``. It is
+        differentiable.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not legal, or if a class has the weight 0.
+        If a parameter is invalid, or if a class has the weight 0.
 
     References
     ----------
@@ -248,7 +249,7 @@ def posterior(
 def _hard_targets(
     z: Tensor, t: Tensor, gamma: Gamma, alpha: Tensor | None, label_smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Loss and weight of each row with the true class t, (n,) both."""
+    """Loss and weight of each row with the true class t, each of shape (n,)."""
     weight = z.new_ones(()).expand(t.shape) if alpha is None else alpha.gather(0, t)
     if label_smoothing > 0:
         y = torch.zeros_like(z).scatter(1, t.unsqueeze(1), 1.0)
@@ -256,7 +257,7 @@ def _hard_targets(
     if isinstance(gamma, Tensor):
         gamma = gamma.gather(0, t) if gamma.dim() else gamma.expand(t.shape)
     loss = softmax_loss(z, t, gamma)
-    # A class without weight adds nothing, even where it is impossible and its loss infinite.
+    # A class with the weight 0 adds nothing, even if it is impossible and its loss is infinite.
     return loss if alpha is None else torch.where(weight == 0, 0.0, loss * weight), weight
 
 
@@ -272,5 +273,5 @@ def _rows(x: Tensor, class_dim: int) -> Tensor:
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
-    # Autocast leaves float32 alone in everything that follows: it lowers matrix products and convolutions only.
+    # Autocast does not change float32 in the following operations. It affects only matrix products and convolutions.
     return logits if logits.dtype == torch.float64 else logits.float()

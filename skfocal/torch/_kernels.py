@@ -1,17 +1,17 @@
 """Focal loss on tensors, with analytic derivatives. May import PyTorch only.
 
-One class is the true one, with the margin ``u``: of two classes the score with its sign, of K classes
-``u = z_t - logsumexp(the other z)``. Either way ``p = sigmoid(u)``, ``q = sigmoid(-u)``, ``l = log p`` and::
+``u`` is the margin of the true class. For two classes it is the score with its sign, for K classes ``u = z_t -
+logsumexp(the other z)``. In both cases ``p = sigmoid(u)``, ``q = sigmoid(-u)``, ``l = log p`` and::
 
     FL(u)   = -q**gamma * l
     FL'(u)  = q**gamma * (gamma*p*l - q)
     FL''(u) = q**gamma * p * ((1 + 2*gamma)*q + gamma*l*(q - gamma*p))
 
-Neither ``1 - p`` nor ``q**(gamma-1)`` is ever formed: the first has no digits left for an easy row, the second no
-bound for ``gamma < 1``. Autograd would form both, so the two functions here bring their own derivatives. Their
-forward pass returns the gradient as a second output beside the loss: the backward pass is one product then, and a
-second backward pass arrives as the gradient of that output. What computes the Hessian consists of differentiable
-operations without a pole, so third derivatives follow by autograd.
+``1 - p`` and ``q**(gamma-1)`` are never computed. The first loses all digits for an easy row, and the second is
+unbounded for ``gamma < 1``. Autograd would compute both, so the two functions define their own derivatives. Their
+forward pass returns the loss and, as a second output, the gradient. The backward pass is then a single product, and a
+second backward pass is the gradient of the second output. The Hessian is computed by differentiable operations without
+a pole, so autograd computes third derivatives.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ Gamma: TypeAlias = float | Tensor
 Grads: TypeAlias = tuple[Tensor | None, ...]
 
 FAR = -1000.0
-"""Below this log-odds p is 0 in float64 too, and the loss of gamma is that of cross-entropy: ``FL(u) = -u``."""
+"""Below this log-odds p is 0 even in float64, and the loss equals cross-entropy for any gamma: ``FL(u) = -u``."""
 
 BLOCK_BYTES = 2**20
-"""Size of a block of the binary loss on a CPU. Smaller ones pay for the calls, larger ones leave the cache: measured
-from 32 kB to 8 MB, in float32 and float64."""
+"""Size of a block of the binary loss on a CPU. Smaller blocks have a larger overhead of calls, and larger blocks do not
+fit the cache. Measured from 32 kB to 8 MB, in float32 and float64."""
 
 
 def q_to_the_gamma(q: Tensor, log_q: Tensor, gamma: Gamma) -> Tensor:
-    """``q**gamma``, by products for the usual gammas, else as ``exp(gamma * log q)``: no pole at ``q = 0``."""
+    """``q**gamma``, by products for the usual gammas, otherwise as ``exp(gamma * log q)``. It has no pole at ``q =
+    0``.
+    """
     if isinstance(gamma, float) and gamma in (0.0, 1.0, 2.0):
         return torch.ones_like(q) if gamma == 0.0 else q if gamma == 1.0 else q * q
     return power(log_q, gamma)
@@ -49,9 +51,9 @@ def power(log_q: Tensor, gamma: Gamma) -> Tensor:
 def focal(u: Tensor, gamma: Gamma, order: int) -> list[Tensor]:
     """``FL(u)`` and its derivatives up to ``order`` (2 at most), each shaped like ``u`` and differentiable.
 
-    Defined for infinite ``u`` too: the loss is infinite at minus infinity, its derivative is -1 there.
+    ``u`` can be infinite. At minus infinity the loss is infinite and its derivative is -1.
     """
-    # p*l is 0 times infinity at the end, and in autograd q**gamma meets an infinite l before that.
+    # For extreme u, p*l is 0 times infinity. Before that, autograd multiplies q**gamma by an infinite l.
     near = u.clamp(min=FAR)
     p, q, l, log_q = torch.sigmoid(near), torch.sigmoid(-near), logsigmoid(near), logsigmoid(-near)
     qg = q_to_the_gamma(q, log_q, gamma)
@@ -64,15 +66,15 @@ def focal(u: Tensor, gamma: Gamma, order: int) -> list[Tensor]:
 
 
 def add(a: Tensor | None, b: Tensor) -> Tensor:
-    """``a + b``, where there is an ``a``."""
+    """``a + b``, or ``b`` if ``a`` is None."""
     return b if a is None else a + b
 
 
 def binary_loss(
     z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: Gamma, gamma_0: Gamma, total: bool
 ) -> Tensor:
-    """What `BinaryFunction` describes, differentiable."""
-    # Dynamo traces no Function with a forward-mode derivative. Compiled, the formula is one fused loop anyway.
+    """The loss of `BinaryFunction`, differentiable."""
+    # Dynamo cannot trace a Function with a forward-mode derivative. The compiled formula is a single fused loop anyway.
     if torch.compiler.is_compiling():
         loss, _ = _binary_loss_gradient(z, y, alpha_1, alpha_0, gamma_1, gamma_0)
         return loss.sum() if total else loss
@@ -83,9 +85,9 @@ def binary_loss(
 class BinaryFunction(Function):
     """``y*alpha_1*FL(z) + (1-y)*alpha_0*FL(-z)``, or its sum if ``total``, and its derivative by z, shaped like z.
 
-    ``y`` is a target in [0, 1]; a soft one is the expectation over the two classes. The alphas and gammas are numbers
-    or tensors that broadcast against z, and constants. Differentiable by z and, for targets that are predicted
-    themselves, by y.
+    ``y`` is a target in [0, 1]. The loss of a soft target is the expectation over the two classes. The alphas and
+    gammas are constants: numbers or tensors that broadcast against z. The loss is differentiable with respect to z and,
+    for targets that are predictions themselves, with respect to y.
     """
 
     @staticmethod
@@ -102,14 +104,15 @@ class BinaryFunction(Function):
         gradient = torch.empty_like(z)
         block = BLOCK_BYTES // z.element_size()
         scratch = z.new_empty(5, min(block, z.numel()))
-        # A sum needs no more than a block of losses: fresh memory costs as much as the arithmetic here.
+        # A sum needs memory for one block of losses only. New memory for all of them would cost as much as the
+        # arithmetic.
         loss = z.new_zeros(()) if total else torch.empty_like(z)
         loss_blocks = [] if total else loss.view(-1).split(block)
         blocks = zip(*(x.view(-1).split(block) for x in (z, y, gradient)), strict=True)
         for i, (z_block, y_block, gradient_out) in enumerate(blocks):
             loss_out, *rest = scratch[:, : z_block.numel()]
             loss_out = loss_out if total else loss_blocks[i]
-            # y*(y-1) <= 0 is 0 for 0 and 1 alone. Such targets need one class instead of two.
+            # y*(y-1) <= 0 is 0 only for 0 and 1. Such targets need one class instead of two.
             if torch.dot(y_block, torch.sub(y_block, 1.0, out=rest[0])) == 0.0:
                 _hard_block(z_block, y_block, alpha_1, alpha_0, gamma_1, loss_out, gradient_out, rest)
             else:
@@ -157,7 +160,7 @@ class BinaryFunction(Function):
         )
 
         def per_batch(x: Any, d: int | None) -> Any:
-            # Dimensions broadcast from the right: one of the batch has to stay left of all of them.
+            # Dimensions broadcast from the right, so the batch dimension has to be the leftmost.
             if d is None:
                 return x
             x = x.movedim(d, 0)
@@ -169,7 +172,7 @@ class BinaryFunction(Function):
 
 
 def _finite(z: Tensor) -> Tensor:
-    # The loss of the class that is not true has the weight 0, and 0 times infinity is no number.
+    # The loss of the other class has the weight 0, and 0 times infinity is NaN.
     limits = torch.finfo(z.dtype)
     return z.clamp(limits.min, limits.max)
 
@@ -177,7 +180,7 @@ def _finite(z: Tensor) -> Tensor:
 def _binary_derivatives(
     z: Tensor, y: Tensor, alpha_1: Gamma, alpha_0: Gamma, gamma_1: Gamma, gamma_0: Gamma
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Second derivative by z, first by y, and second by z and y, of the loss of two classes."""
+    """Derivatives of the loss of two classes: second by z, first by y, and mixed by z and y."""
     z = _finite(z)
     loss_1, slope_1, curvature_1 = focal(z, gamma_1, 2)
     loss_0, slope_0, curvature_0 = focal(-z, gamma_0, 2)
@@ -205,12 +208,12 @@ def _hard_block(
     gradient: Tensor,
     scratch: list[Tensor],
 ) -> None:
-    """Fill ``loss`` and ``gradient`` for targets of 0 and 1, each element by the one class that is true."""
+    """Fill ``loss`` and ``gradient`` for targets 0 and 1. Each element is computed from its true class only."""
     minus_u, e, p, q = scratch
     # Not z - 2*y*z, which overflows for the largest logits.
     torch.mul(z, torch.mul(y, -2.0, out=e).add_(1.0), out=minus_u)
-    # p is divided by, and in float32 it underflows at u = -88. Below u = -80 q + gamma*p*L is 1 to the last digit, in
-    # float64 too, so the clip does not change the gradient; the loss keeps the true margin.
+    # The code divides by p, which underflows at u = -88 in float32. Below u = -80, q + gamma*p*L is 1 to the last digit
+    # even in float64, so that the clip does not change the gradient. The loss uses the margin without the clip.
     far = bool(minus_u.max() > 80.0)
     v = minus_u.clamp(max=80.0) if far else minus_u
     torch.sigmoid(torch.neg(v, out=e), out=p)

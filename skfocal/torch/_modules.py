@@ -15,14 +15,16 @@ from skfocal.torch._functions import Parameter, Reduction, binary_focal_loss, mu
 
 
 class _FocalLossModule(torch.nn.Module):
-    """What both modules share: ``gamma`` checked once, weights in buffers and, as they were given, as numbers.
+    """What both modules share: ``gamma``, which is checked once, and the weights, as buffers and as the numbers that
+    were given.
 
-    A buffer follows ``.to``, is saved and loaded, and may be written over: it decides. But 0.7 in float32 is not 0.7.
-    Where a buffer still holds the rounding of the number that was given, the loss takes the number itself.
+    A buffer follows ``.to``, is saved and loaded, and can be overwritten. Therefore the buffer determines the weight.
+    But 0.7 in float32 is not exactly 0.7. As long as a buffer contains the rounded value of the given number, the loss
+    uses the number itself.
     """
 
     alpha: Tensor | None
-    # Of modules pickled before the attribute was there.
+    # For modules that were pickled before this attribute existed.
     _given: Any = MappingProxyType({})
 
     def __init__(self, gamma: Any, reduction: Reduction) -> None:
@@ -32,7 +34,7 @@ class _FocalLossModule(torch.nn.Module):
         self._given = {}
 
     def _keep(self, name: str, given: Any, checked: Any) -> None:
-        """Make a buffer of the weights ``checked``, in the dtype of ``given`` if that is a tensor."""
+        """Create a buffer for the weights ``checked``, with the dtype of ``given`` if that is a tensor."""
         if checked is None:
             self.register_buffer(name, None)
             return
@@ -42,21 +44,22 @@ class _FocalLossModule(torch.nn.Module):
         self._given[name] = checked
 
     def _as_given(self, name: str, buffer: Tensor, dtype: torch.dtype) -> Tensor:
-        """What the buffer stands for, in another dtype."""
+        """The weights that the buffer represents, in another dtype."""
         exact = torch.tensor(self._given[name], dtype=dtype, device=buffer.device)
-        if exact.shape != buffer.shape:  # another tensor was assigned
+        if exact.shape != buffer.shape:  # another tensor has been assigned
             return buffer.to(dtype)
         return torch.where(exact.to(buffer.dtype) == buffer, exact, buffer.to(dtype))
 
     def _weights(self, name: str, logits: Any) -> Tensor | None:
-        """The buffer, or the numbers that it rounds, for the dtype in which the loss of these logits is computed."""
+        """The buffer, or the exact numbers, in the dtype in which the loss of these logits is computed."""
         buffer: Tensor | None = getattr(self, name)
         if buffer is None or name not in self._given or not isinstance(logits, Tensor):
             return buffer
         dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
         return buffer if buffer.dtype == dtype else self._as_given(name, buffer, dtype)
 
-    # Without these two a module that goes to float64 later, or gets float32 weights then, would keep their rounding.
+    # Without these two methods, a module that is converted to float64, or that loads float32 weights, would use rounded
+    # weights.
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         before = dict(self._buffers)
@@ -76,7 +79,7 @@ class _FocalLossModule(torch.nn.Module):
                 buffer.copy_(self._as_given(name, loaded.to(buffer.device), buffer.dtype))
 
     def extra_repr(self) -> str:
-        """Return what stands between the parentheses of ``repr``."""
+        """Return the text between the parentheses of ``repr``."""
         return f"gamma={self.gamma}, alpha={_rounded(self.alpha)}, reduction={self.reduction!r}"
 
 
@@ -89,39 +92,42 @@ def _rounded(weights: Any) -> Any:
 
 
 class BinaryFocalLoss(_FocalLossModule):
-    r"""Focal loss on logits and targets of the same shape: takes the place of `torch.nn.BCEWithLogitsLoss`.
+    r"""Focal loss for logits and targets of the same shape, as a replacement of `torch.nn.BCEWithLogitsLoss`.
 
     .. math:: FL = -\alpha_1 w \, y \, (1-p)^{\gamma_1} \log p - \alpha_0 (1-y) \, p^{\gamma_0} \log(1-p)
 
     Parameters
     ----------
     gamma : float, sequence of 2 floats or Tensor, default=2.0
-        Focusing parameter, >= 0; a sequence is for class 0 and class 1. 0 is cross-entropy.
+        Focusing parameter, from 0 to 100. A sequence has the values of class 0 and class 1. 0 is cross-entropy.
     alpha : float, sequence of 2 weights, Tensor or None, default=None
-        A number ``a`` in (0, 1) weighs class 1 by ``a`` and class 0 by ``1 - a``; a sequence or tensor has the
-        weights of class 0 and class 1, each >= 0. With several labels either weight can be one per label: shape
-        (2, labels), of which both halves broadcast against the logits. Kept as the buffer ``alpha``: it follows
-        ``.to`` and is part of the ``state_dict``. A tensor keeps its dtype, numbers get torch's default dtype; the
-        loss of float64 logits takes numbers as they were given all the same.
+        Class weights. A number ``a`` in (0, 1) gives class 1 the weight ``a`` and class 0 the weight ``1 - a``. A
+        sequence or tensor contains the weights of class 0 and class 1, each >= 0. For several labels, both weights can
+        be given per label, in the shape (2, labels); each half broadcasts against the logits. The weights are stored as
+        the buffer ``alpha``, which follows ``.to`` and is part of the ``state_dict``. A tensor keeps its dtype, and
+        numbers are stored in torch's default dtype. The loss of float64 logits nevertheless uses the exact numbers that
+        were given.
     reduction : {"mean", "sum", "none"}, default="mean"
-        "mean" divides by the number of elements that count, whatever their weights are.
+        "mean" divides by the number of elements that are not ignored. It does not divide by the sum of the weights.
     pos_weight : float, sequence of floats, Tensor or None, default=None
-        Weight ``w`` of class 1, times that of ``alpha``; one number or one per label, as in
-        `torch.nn.BCEWithLogitsLoss`: it broadcasts against the logits. Kept as ``alpha`` is, in the buffer
-        ``pos_weight``.
+        Weight ``w`` of class 1, which is multiplied with the weight of ``alpha``. As in `torch.nn.BCEWithLogitsLoss`,
+        it is one number or one number per label, and it broadcasts against the logits. It is stored as the buffer
+        ``pos_weight``, in the same way as ``alpha``.
     label_smoothing : float in [0, 1], default=0.0
-        Share of the target that is spread over both classes alike.
+        Share of the target that is distributed equally over both classes.
     ignore_index : float or None, default=None
-        Elements whose target is this number, outside [0, 1], count neither in the loss nor in the mean. None: every
-        element counts.
+        A number outside [0, 1]. Elements with this target are ignored in the loss and in the mean. None: no element is
+        ignored.
 
     Notes
     -----
-    The loss, its gradient and its Hessian are finite and right to the last digits for any finite logit: they are
-    computed from the logit by closed forms, without epsilon. float16 and bfloat16 logits, also under autocast, are
-    computed and returned in float32. Works with double backward, `torch.compile` and `torch.func`.
+    The loss, its gradient and its Hessian are finite and accurate to the last digits for every finite logit. They are
+    computed from the logit by closed formulas, without an epsilon. For float16 and bfloat16 logits, also under
+    autocast, the loss is computed and returned in float32. The loss supports double backward, `torch.compile` and
+    `torch.func`.
 
-    A soft target is the expectation over the two classes, so the loss of a mixup target is the mixture of the losses.
+    The loss of a soft target is the expected loss over the two classes. The loss of a mixup target is therefore the
+    mixture of the losses.
 
     References
     ----------
@@ -139,7 +145,7 @@ class BinaryFocalLoss(_FocalLossModule):
     """
 
     pos_weight: Tensor | None
-    # Of modules pickled before the attributes were there.
+    # For modules that were pickled before these attributes existed.
     label_smoothing: float = 0.0
     ignore_index: float | None = None
 
@@ -163,7 +169,7 @@ class BinaryFocalLoss(_FocalLossModule):
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """`binary_focal_loss` with this module's parameters."""
+        """Return `binary_focal_loss` with the parameters of this module."""
         return binary_focal_loss(
             logits,
             target,
@@ -176,10 +182,10 @@ class BinaryFocalLoss(_FocalLossModule):
         )
 
     def posterior(self, logits: Tensor, calibration: Calibration = "focus") -> Tensor:
-        """Probability of class 1, shaped like ``logits``.
+        """Probability of class 1, with the shape of ``logits``.
 
-        ``calibration`` as in `skfocal.FocalLoss.predict_proba`: "focus" undoes what gamma did, "full" what gamma
-        and the weights did, None gives the sigmoid.
+        ``calibration`` is as in `skfocal.FocalLoss.predict_proba`. "focus" corrects for gamma. "full" corrects for
+        gamma and the weights. None returns the sigmoid.
         """
         if check_calibration(calibration) is None:
             return torch.sigmoid(logits)
@@ -192,7 +198,7 @@ class BinaryFocalLoss(_FocalLossModule):
         return posterior(logits, self.gamma, alpha)
 
     def extra_repr(self) -> str:
-        """Return what stands between the parentheses of ``repr``."""
+        """Return the text between the parentheses of ``repr``."""
         shown = super().extra_repr()
         if self.pos_weight is not None:
             shown = f"{shown}, pos_weight={_rounded(self.pos_weight)}"
@@ -206,30 +212,31 @@ class BinaryFocalLoss(_FocalLossModule):
 
 
 class MulticlassFocalLoss(_FocalLossModule):
-    r"""Focal loss on K logits per element: takes the place of `torch.nn.CrossEntropyLoss`.
+    r"""Focal loss for K logits per element, as a replacement of `torch.nn.CrossEntropyLoss`.
 
     .. math:: FL = -\sum_k \alpha_k y_k \, (1 - p_k)^{\gamma_k} \log p_k
 
     Parameters
     ----------
     gamma : float, sequence of K floats or Tensor, default=2.0
-        Focusing parameter, >= 0, one or one per class. 0 is cross-entropy.
+        Focusing parameter, from 0 to 100: one number, or one per class. 0 is cross-entropy.
     alpha : float, sequence of K floats, Tensor of shape (K,) or None, default=None
-        One weight >= 0 per class, as ``weight`` of `torch.nn.CrossEntropyLoss`; for K = 2 also a number ``a`` in
-        (0, 1), which means ``1 - a`` and ``a``. Kept as the buffer ``alpha`` of shape (K,), as `BinaryFocalLoss`
-        keeps its own.
+        Class weights: one weight >= 0 per class, like ``weight`` of `torch.nn.CrossEntropyLoss`. For K = 2 it can be a
+        number ``a`` in (0, 1), which gives class 1 the weight ``a`` and class 0 the weight ``1 - a``. The weights are
+        stored as the buffer ``alpha`` of shape (K,), in the same way as in `BinaryFocalLoss`.
     reduction : {"mean", "sum", "none"}, default="mean"
-        "mean" divides by the sum of the targets' weights ``alpha``, for class probabilities by the number of
-        elements: the two means of `torch.nn.CrossEntropyLoss`. (`skfocal.FocalLoss` divides by the number of rows.)
+        For class indices, "mean" divides by the sum of the weights ``alpha`` of the targets. For class probabilities,
+        it divides by the number of elements. Both are as in `torch.nn.CrossEntropyLoss`. (`skfocal.FocalLoss` divides
+        by the number of rows.)
     ignore_index : int, default=-100
-        Elements whose target is this index count neither in the loss nor in the mean. Not for class probabilities.
+        Elements with this class index are ignored in the loss and in the mean. Not for class probabilities.
     label_smoothing : float in [0, 1], default=0.0
-        Share of the target that is spread over all classes alike.
+        Share of the target that is distributed equally over all classes.
 
     Notes
     -----
-    See `BinaryFocalLoss`. A logit of minus infinity is a class that can't be: its probability is 0, and it adds nothing
-    to loss and gradient unless it is the target.
+    The notes of `BinaryFocalLoss` apply. A logit of minus infinity marks an impossible class. The probability of this
+    class is 0, and it adds nothing to the loss and the gradient unless it is the target.
 
     References
     ----------
@@ -246,7 +253,7 @@ class MulticlassFocalLoss(_FocalLossModule):
     >>> loss.backward()
     """
 
-    # Of modules pickled before the attribute was there.
+    # For modules that were pickled before this attribute existed.
     _share: float | None = None
 
     def __init__(
@@ -271,13 +278,13 @@ class MulticlassFocalLoss(_FocalLossModule):
         return self._weights("alpha", logits)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """`multiclass_focal_loss` with this module's parameters."""
+        """Return `multiclass_focal_loss` with the parameters of this module."""
         return multiclass_focal_loss(
             logits, target, self.gamma, self._alpha(logits), self.reduction, self.ignore_index, self.label_smoothing
         )
 
     def posterior(self, logits: Tensor, calibration: Calibration = "focus") -> Tensor:
-        """Class probabilities, shaped like ``logits``; ``calibration`` as in `BinaryFocalLoss.posterior`."""
+        """Class probabilities, with the shape of ``logits``. ``calibration`` is as in `BinaryFocalLoss.posterior`."""
         class_dim = min(1, logits.dim() - 1)
         if check_calibration(calibration) is None:
             return logits.softmax(class_dim)
@@ -285,6 +292,6 @@ class MulticlassFocalLoss(_FocalLossModule):
         return posterior(logits, self.gamma, alpha, class_dim=class_dim)
 
     def extra_repr(self) -> str:
-        """Return what stands between the parentheses of ``repr``."""
+        """Return the text between the parentheses of ``repr``."""
         rest = f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}"
         return f"{super().extra_repr()}, {rest}"

@@ -1,7 +1,7 @@
 """Focal loss of K scores a row, with analytic derivatives, and their probabilities. May import ``_kernels``, PyTorch.
 
-A score of minus infinity is a class that can't be: p = 0 there, whatever the others are. What all scores of a row share
-is subtracted before anything else, so that a constant added to them costs no digits of their differences.
+A score of minus infinity marks an impossible class, whose p is 0 for any other scores. A constant that is added to all
+scores of a row is removed first, so that the differences of the scores lose no digits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from skfocal.torch._kernels import FAR, Gamma, Grads, add, focal, power
 
 
 def softmax_loss(z: Tensor, t: Tensor, gamma: Gamma) -> Tensor:
-    """What `SoftmaxFunction` describes, (n,), differentiable."""
+    """The loss of `SoftmaxFunction`, (n,), differentiable."""
     if torch.compiler.is_compiling():
         return focal(margin(z, t.unsqueeze(1))[0].squeeze(1), gamma, 0)[0]
     result: Tensor = SoftmaxFunction.apply(z, t, gamma)[0]
@@ -39,13 +39,13 @@ class SoftmaxFunction(Function):
         t = t.unsqueeze(1)
         others = z.scatter(1, t, -torch.inf)
         top = _top(others)
-        # In place: fresh memory for each step would cost as much as the steps.
+        # In place, because new memory for each step would cost as much as the step.
         pi = others.sub_(top).exp_()
         total = pi.sum(1, keepdim=True)
         u = (z.gather(1, t) - top - total.log()).squeeze(1)
         loss, slope = focal(u, gamma, 1)
         slope = slope.unsqueeze(1)
-        # The top's own 1 is in the total, unless no other class is possible: then all of pi is 0.
+        # The total contains the 1 of the top class, unless no other class is possible. Then pi is 0 everywhere.
         return loss, pi.mul_(-slope / total.clamp(min=1.0)).scatter_(1, t, slope)
 
     @staticmethod
@@ -87,7 +87,7 @@ def hessian_product(z: Tensor, t: Tensor, gamma: Gamma, x: Tensor) -> Tensor:
     t = t.unsqueeze(1)
     u, pi = margin(z, t)
     _, slope, curvature = (f.unsqueeze(1) for f in focal(u.squeeze(1), gamma, 2))
-    # Directions count from the top class m: x - pi.x is then free of the cancellation in 1 - pi_m.
+    # Directions are relative to the top class m, so that x - pi.x does not suffer from the cancellation in 1 - pi_m.
     x_m = x.gather(1, pi.argmax(1, keepdim=True))
     x_t, x = x.gather(1, t) - x_m, x - x_m
     along_pi = (pi * x).sum(1, keepdim=True)
@@ -96,7 +96,9 @@ def hessian_product(z: Tensor, t: Tensor, gamma: Gamma, x: Tensor) -> Tensor:
 
 
 def _top(others: Tensor) -> Tensor:
-    """The largest score of each row, (n, 1); 0 where all of them are minus infinity, which is then what stays."""
+    """The largest score of each row, (n, 1). It is 0 if all scores are minus infinity, so that these remain
+    unchanged.
+    """
     top = others.amax(1, keepdim=True)
     return torch.where(top == -torch.inf, 0.0, top)
 
@@ -104,23 +106,23 @@ def _top(others: Tensor) -> Tensor:
 def margin(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """``z_t - logsumexp(the other z)``, (n, 1), and the softmax over the others, (n, K), 0 at t; differentiable.
 
-    Infinite, with derivatives of 0, where no other class is possible.
+    The margin is infinite, with derivatives of 0, if no other class is possible.
     """
     others = z.scatter(1, t, -torch.inf)
     top = _top(others.detach())
     pi = torch.exp(others - top)
     total = pi.sum(1, keepdim=True)
-    # The top's own 1 is in the total. The clamp keeps autograd from 0/0 where there is no top.
+    # The total contains the 1 of the top class. The clamp avoids 0/0 in autograd if there is no top class.
     some = total.clamp(min=1.0)
     log_total = torch.where(total > 0, some.log(), -torch.inf)
     return z.gather(1, t) - top - log_total, pi / some
 
 
 def log_probabilities(z: Tensor) -> tuple[Tensor, Tensor]:
-    """``log p_k`` and ``log(1 - p_k)`` of K scores a row, (n, K), each to its last digits and differentiable."""
+    """``log p_k`` and ``log(1 - p_k)`` of K scores per row, (n, K), accurate to the last digits and differentiable."""
     top = z.argmax(1, keepdim=True)
     is_top = torch.zeros_like(z, dtype=torch.bool).scatter(1, top, True)
-    # Only the top class can have 1 - p_k near 0: its u is taken against the sum of the others.
+    # Only the top class can have 1 - p_k near 0. Its u is computed from the sum of the others.
     u, _ = margin(z, top)
     log_p = torch.where(is_top, logsigmoid(u), z - z.gather(1, top) + logsigmoid(u))
     log_q = torch.log1p(-torch.exp(log_p.masked_fill(is_top, -1.0)))
@@ -130,9 +132,10 @@ def log_probabilities(z: Tensor) -> tuple[Tensor, Tensor]:
 def soft_loss(z: Tensor, weight: Tensor, gamma: Gamma) -> Tensor:
     """Sum over the classes k of ``weight_k * -q_k**gamma_k * log p_k``, (n,); ``gamma`` a number or (K,)."""
     log_p, log_q = log_probabilities(z)
-    # An impossible class without weight: 0 times infinity is 0 here, as the expectation over the classes has it.
+    # For an impossible class with the weight 0, 0 times infinity is 0 here, as in the expectation over the classes.
     log_p = torch.where((weight == 0) & (log_p == -torch.inf), 0.0, log_p)
-    # Far down q is 1. Without the cut autograd multiplies the derivative of q**gamma, 0, by an infinite log p.
+    # At very low scores q is 1. Without the cut, autograd multiplies the derivative of q**gamma, which is 0, by an
+    # infinite log p.
     by_class = torch.where(log_p < FAR, log_p, power(log_q, gamma) * log_p.clamp(min=FAR))
     return -(weight * by_class).sum(1)
 
@@ -140,10 +143,10 @@ def soft_loss(z: Tensor, weight: Tensor, gamma: Gamma) -> Tensor:
 def log_w(log_p: Tensor, log_q: Tensor, gamma: Gamma) -> Tensor:
     """``gamma*log q + log1p(gamma*p*r)``, ``r = -log(p)/q``: the log of the gradient's ratio to cross-entropy's.
 
-    Finite for infinite logarithms too: large enough to decide, so that differences of two of them have a value.
+    Infinite logarithms give a large finite value, so that differences of two values are defined.
     """
     q, limits = torch.exp(log_q), torch.finfo(log_q.dtype)
-    # Where q underflows r is 1; the inner where keeps autograd from 0/0. Far down p*r is 0.
+    # If q underflows, r is 1; the inner where avoids 0/0 in autograd. At very low scores p*r is 0.
     r = torch.where(q > limits.tiny, -log_p.clamp(min=FAR) / torch.where(q > limits.tiny, q, 1.0), 1.0)
     lowest = limits.min / 4
     log_qg = (gamma * log_q.clamp(min=lowest)).clamp(min=lowest)

@@ -1,4 +1,4 @@
-"""Weights of rows by which XGBoost's bins are made. May import NumPy."""
+"""Row weights from which XGBoost's bins are made. May import NumPy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from skfocal._kernels.blocks import Array
 
 
 def bin_weights(y: Array, weight: Array | None) -> Array:
-    """Row weights whose quantiles have half of their total by rows and half by classes, (n,).
+    """Row weights for the bins, (n,). Half of their total is shared equally by the rows, the other half by the classes.
 
-    Half and half, for then no column loses more than half of its bins, however many classes there are.
+    With equal halves no column loses more than half of its bins, for any number of classes.
     """
     totals = np.bincount(y, weights=weight)
     per_class = 1.0 + np.divide(

@@ -31,46 +31,51 @@ from skfocal.xgboost._training import Training, check_continuation, with_known_i
 class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
     __doc__ = f"""XGBoost classifier trained with the focal loss.
 
-    An ``XGBClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. It
-    differs in the loss, starts at the loss's optimal constant, which is the model's ``base_score``, takes any
-    labels, and gives probabilities that focusing has not distorted.
+    This class is an ``XGBClassifier``: it has the same constructor parameters, ``fit`` arguments, attributes and plots.
+    Labels can be of any type.
+
+    Training starts at the constant score that minimizes the focal loss. This score is the ``base_score`` of the model.
+    `predict_proba` corrects the effect of gamma on the probabilities.
 
     Parameters
     ----------{BOOSTER_PARAMETERS_DOC}
     balanced_bins : bool, default=True
-        Whether half of each column's bins are placed at per-class quantiles, shared equally among the classes. A
-        class of a few dozen rows would otherwise share a bin with its neighbors, where no tree can tell them apart.
-        This concerns ``tree_method="hist"``, the default; the other methods have no bins of their own.
+        Whether half of the bins of each column are placed at per-class quantiles. Each class gets an equal share of
+        these bins. Otherwise a class of a few dozen rows would share a bin with its neighbors, and no tree could
+        separate them. The parameter affects ``tree_method="hist"``, which is the default. The other methods do not use
+        these bins.
     **kwargs
-        Every parameter of ``xgboost.XGBClassifier``. ``gamma`` is XGBoost's own, the least gain of a split.
-        ``objective``, ``scale_pos_weight``, ``num_class``, ``alpha`` and ``booster="gblinear"`` are errors that say
-        what to use instead.
+        All parameters of ``xgboost.XGBClassifier``, except for ``objective``, ``scale_pos_weight``, ``num_class``,
+        ``alpha`` and ``booster="gblinear"``. These raise an error that says what to use instead. ``gamma`` is XGBoost's
+        parameter for the minimum gain of a split, not the focusing parameter.
 
     Attributes
     ----------{FITTED_DOC.rstrip()}
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` of each class. ``calibration="full"`` corrects for these weights.
 
     Notes
     -----
-    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``reg_lambda`` and
-    ``min_child_weight``, which are compared with sums of second derivatives, mean what they mean with log loss.
-    ``gamma``, XGBoost's least gain of a split, and ``reg_alpha`` are compared with the loss itself and with first
-    derivatives: the larger ``focal_gamma``, the more they prune.
+    The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor, ``reg_lambda`` and
+    ``min_child_weight``, which XGBoost compares with sums of second derivatives, have the effect that they have with
+    log loss. XGBoost's ``gamma`` and ``reg_alpha`` are compared with the loss itself and with first derivatives. The
+    larger ``focal_gamma``, the more they prune.
 
-    The default evaluation metric is the focal loss that is trained. ``logloss``, ``mlogloss``, ``error`` and
-    ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
-    ``XGBClassifier``, and a `FocalMetric` scores.
+    The default evaluation metric is the focal loss of the training. ``logloss``, ``mlogloss``, ``error`` and ``merror``
+    are computed from the results of `predict_proba` and `predict`. A callable metric receives these probabilities, as
+    in ``XGBClassifier``. A `FocalMetric` receives raw scores.
 
-    ``min_child_weight``, unless given, is XGBoost's 1, or less where a quarter of the rarest class would not reach it
-    in a leaf while its rows are in doubt: below some 30 rows at ``focal_gamma=2``. The larger gamma, the smaller are
-    the second derivatives of rows, and 1 would forbid leaves there that it allows with log loss. Not with
-    ``focal_gamma=0``.
+    The default of ``min_child_weight`` depends on the rarest class. The second derivatives of the rows decrease as
+    gamma increases, so XGBoost's default of 1 would forbid leaves that it allows with log loss. If ``focal_gamma`` is
+    above 0, the default is lowered until a leaf with a quarter of the rows of the rarest class, at a probability of
+    0.5, is allowed. At ``focal_gamma=2`` this is the case if the class has fewer than about 30 rows. Otherwise the
+    default is 1.
 
-    With ``focal_gamma=0, max_step=None, balanced_bins=False`` it grows the very trees of ``XGBClassifier()``.
+    With ``focal_gamma=0, max_step=None, balanced_bins=False`` the trees are identical to those of ``XGBClassifier()``.
 
-    `predict` follows `decision_function`. With ``calibration="full"`` and class weights, the class of the largest
-    probability can be another one: to decide by probability, use ``sklearn.model_selection.FixedThresholdClassifier``.
+    `predict` decides by the raw scores of `decision_function`. With ``calibration="full"`` and class weights, the class
+    with the largest probability can be a different one. To decide by probability, use
+    ``sklearn.model_selection.FixedThresholdClassifier``.
 
     Examples
     --------
@@ -87,7 +92,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     @property
     def objective(self) -> Any:
-        """XGBoost's name of the link: "binary:logistic", or "multi:softprob" for a model of more than two classes."""
+        """XGBoost's name for the link: "binary:logistic", or "multi:softprob" for a model of more than two classes."""
         given = self.__dict__.get("objective")
         is_multiclass = getattr(self, "n_classes_", 2) > 2
         return "multi:softprob" if is_multiclass and given in OWN_OBJECTIVES else given
@@ -98,12 +103,12 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # The parent's binary loss also trains several labels a row at once.
+        # The parent's binary loss also supports several labels per row.
         tags.classifier_tags.multi_label = False
         tags.target_tags.multi_output = False
         return tags
 
-    # Attributes that the parent computes and scikit-learn's validation wants to set
+    # Attributes that the parent computes and that scikit-learn's validation sets
 
     @property
     def classes_(self) -> Array:  # type: ignore[override]  # a property in the parent too
@@ -115,12 +120,12 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     @classes_.setter
     def classes_(self, value: Array) -> None:
-        # XGBoost's Dask class assigns what it finds in the labels that it is given, which are indices.
+        # XGBoost's Dask class assigns the labels that it finds, which are indices.
         self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
 
     @property
     def n_features_in_(self) -> int:
-        """Number of columns of the X of ``fit``."""
+        """Number of features in ``fit``."""
         if not hasattr(self, "_n_features_in"):
             return int(super().n_features_in_)
         return self._n_features_in
@@ -131,7 +136,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     @property
     def feature_names_in_(self) -> Array:
-        """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
+        """Names of the features in ``fit``, (n_features,). Only if all of them are strings."""
         if not hasattr(self, "_n_features_in"):  # a loaded model: the booster has the names
             names: Array = super().feature_names_in_
             return names
@@ -148,12 +153,12 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         self.__dict__.pop("_feature_names_in", None)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of this estimator, as they were given.
+        """Get the parameters of this estimator, as they were given.
 
         Parameters
         ----------
         deep : bool, default=True
-            No parameter is an estimator: without effect.
+            Has no effect, because no parameter is an estimator.
 
         Returns
         -------
@@ -165,9 +170,9 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         return params
 
     def get_xgb_params(self) -> dict[str, Any]:
-        """Parameters that XGBoost itself gets."""
+        """Get the parameters that are passed to XGBoost."""
         params: dict[str, Any] = super().get_xgb_params()
-        # Metrics are evaluated here, under names that XGBoost need not know.
+        # This class evaluates the metrics itself, and XGBoost may not know their names.
         for name in (*self.focal_parameters, "eval_metric"):
             params.pop(name, None)
         if getattr(self, "n_classes_", 2) > 2 and params.get("objective") == "binary:logistic":
@@ -188,7 +193,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
             self,
             X,
             reset=reset,
-            # Balanced bins need the matrix that XGBoost bins at once.
+            # Balanced bins need a matrix that XGBoost bins immediately.
             accept_sparse="csr" if self.balanced_bins and reset else True,
             dtype="numeric",
             ensure_all_finite="allow-nan" if np.isnan(self.missing) else False,
@@ -209,20 +214,21 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         base_margin_eval_set: Any = None,
         feature_weights: ArrayLike | None = None,
     ) -> FocalXGBClassifier:
-        """Fit the model. Parameters are those of ``xgboost.XGBClassifier.fit``.
+        """Fit the model. The parameters are those of ``xgboost.XGBClassifier.fit``.
 
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-            NaN is a missing value.
+            NaN stands for a missing value.
         y : array-like of shape (n_samples,)
-            Labels of two classes or more, of any kind.
+            Labels of at least two classes, of any type.
         sample_weight : array-like of shape (n_samples,), default=None
             Finite numbers >= 0.
         base_margin : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
-            Scores to start at instead of the optimal constant; as everywhere in XGBoost they are no part of the
+            Scores at which training starts, instead of the optimal constant. As in XGBoost, they are not part of the
             model.
         eval_set : list of (X, y), default=None
+            Evaluation sets.
         verbose, xgb_model, sample_weight_eval_set, base_margin_eval_set, feature_weights
             See ``xgboost.XGBClassifier.fit``.
 
@@ -233,7 +239,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X, y or a weight is not as described here, before training starts.
+            If a parameter, X, y or a weight is not as described here. The error is raised before training starts.
         """
         self._check_parameters()
         with learning(self) as model:
@@ -260,8 +266,8 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         return self
 
     def _fit_parent(self, X: Any, y: Array, training: Training, state: Any, **keywords: Any) -> None:
-        """The parent's ``fit``, on a copy whose parameters are ours to change."""
-        self.__dict__.pop("_classes", None)  # to the parent labels are indices
+        """Call the parent's ``fit`` on a copy, whose parameters may be changed."""
+        self.__dict__.pop("_classes", None)  # for the parent, labels are indices
         self._training = training
         self.objective, self.eval_metric = training.objective, None
         self.callbacks = [state, training.metrics.in_order, *(self.callbacks or [])]
@@ -269,15 +275,17 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         del self._training
 
     def _configure_fit(self, booster: Any, params: dict[str, Any], feature_weights: Any) -> Any:
-        # Called by the parent's fit between its parameters and training. There is no public way to give it several
-        # metrics of one's own, or parameters for one fit alone; tests/xgboost/test_private_names.py says so if it goes.
+        # The parent's fit calls this method after it has collected the parameters and before training. There is no
+        # public way to pass several custom metrics, or parameters for one fit only. If the method is removed,
+        # tests/xgboost/test_private_names.py fails.
         model, _, params, feature_weights = super()._configure_fit(booster, params, feature_weights)
         params.update(self._training.params)
         return model, self._training.metrics, params, feature_weights
 
     def _create_dmatrix(self, ref: Any, **kwargs: Any) -> Any:
-        # Called by the parent's fit for the training data, which has no ref, and for each evaluation set. There is no
-        # public way to give bins other weights than training; where it is not called, the bins are XGBoost's own.
+        # The parent's fit calls this method for the training data, which have no ref, and for each evaluation set.
+        # There is no public way to use different weights for the bins and for training. If the method is not called,
+        # the bins are XGBoost's own.
         if ref is not None:
             return super()._create_dmatrix(ref, **kwargs)
         if not self.balanced_bins:
@@ -289,7 +297,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
                 f"balanced_bins has no effect on X of type {type(kwargs['data']).__name__}, which XGBoost bins later: "
                 "give X as an array, a data frame or a CSR matrix, or balanced_bins=False"
             )
-        # The bins are made: from here on the weights are those of the loss and its metrics.
+        # The bins exist now. From here on the weights are those of the loss and the metrics.
         data.set_weight(np.empty(0, np.float32) if weight is None else weight)
         return with_known_info(data)
 
@@ -313,7 +321,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes), float32
-            For two classes one score, > 0 where the second of ``classes_`` is decided for.
+            For two classes there is one score per row; it is > 0 where the prediction is the second of ``classes_``.
         """
         check_is_fitted(self)
         raw: Array = xgb.XGBModel.predict(
@@ -336,13 +344,13 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         base_margin: ArrayLike | None = None,
         iteration_range: Any = None,
     ) -> Array:
-        """Labels that the scores decide for.
+        """Predicted labels, decided by the raw scores.
 
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         output_margin : bool, default=False
-            Return the scores of `decision_function` instead.
+            Whether to return the scores of `decision_function` instead of labels.
         validate_features, base_margin, iteration_range
             See ``xgboost.XGBClassifier.predict``.
 
@@ -363,14 +371,14 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         base_margin: ArrayLike | None = None,
         iteration_range: Any = None,
     ) -> Array:
-        """Class probabilities, corrected as ``calibration`` says.
+        """Class probabilities, with the correction that ``calibration`` selects.
 
-        Parameters are those of `predict`.
+        The parameters are those of `predict`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float32
-            In the order of ``classes_``.
+            Columns are in the order of ``classes_``.
         """
         return self._probabilities(
             self.decision_function(
@@ -379,42 +387,45 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         )
 
     def save_model(self, fname: Any) -> None:
-        """Save the model as XGBoost's file, with labels, loss, ``calibration`` and ``missing`` in it.
+        """Save the model as XGBoost's file, including labels, loss, ``calibration`` and ``missing``.
 
-        ``xgboost.Booster`` reads the file, too. Ask it for ``output_margin=True``, of which `skfocal.FocalLoss` makes
-        probabilities: what it calls probabilities are the bare sigmoid or softmax, for XGBoost knows of no focal loss.
+        ``xgboost.Booster`` reads the file as well. Its default predictions are the sigmoid or softmax of the scores,
+        without the correction for the focal loss. Use ``output_margin=True`` to get the raw scores, and convert them to
+        probabilities with `skfocal.FocalLoss`.
 
         Parameters
         ----------
         fname : str or PathLike
-            Ends in ``.json`` or ``.ubj``.
+            Path of the file. It ends in ``.json`` or ``.ubj``.
 
         Raises
         ------
         ValueError
-            If the labels are objects other than texts.
+            If labels are objects other than strings.
         """
         check_is_fitted(self)
-        if "_training" not in vars(self):  # during a fit, for whoever watches it, the booster alone knows the labels
+        if "_training" not in vars(self):  # during a fit, only the booster has the labels
             put_state(self)
         super().save_model(fname)
 
     def load_model(self, fname: Any) -> None:
-        """Load what `save_model` saved; of the parameters, ``calibration`` and ``missing`` become those of the file.
+        """Load a model that `save_model` saved. Of the parameters, ``calibration`` and ``missing`` are read from the
+        file.
 
         Parameters
         ----------
         fname : str, PathLike or bytearray
-            Or what ``xgboost.callback.TrainingCheckPoint`` or the booster's ``save_raw`` made of such a model.
+            A file of `save_model` or of ``xgboost.callback.TrainingCheckPoint``, or the result of the booster's
+            ``save_raw``.
 
         Raises
         ------
         ValueError
-            If the file was not saved by a FocalXGBClassifier, or its booster was trained further without one. The
-            estimator stays what it was.
+            If the file was not saved by a FocalXGBClassifier, or if its booster was trained further without one. The
+            estimator is unchanged.
         """
         with learning(self) as model:
-            # Without a booster of its own the copy gets a new one; the parent would load into the one that is there.
+            # The copy must not have a booster, because the parent would load the file into it.
             for name in ("_Booster", "_classes", "_n_features_in", "_feature_names_in"):
                 model.__dict__.pop(name, None)
             state = load(model, fname, model._load_parent)

@@ -1,7 +1,7 @@
 """``FocalDaskXGBClassifier``. May import ``_common``, this folder, XGBoost and Dask, which is the extra ``dask``.
 
 Labels, class weights, the start, the scale of the loss, ``min_child_weight`` and the weights of the bins are computed
-of the whole collection before training. XGBoost then trains where the partitions are.
+from the whole collection before training. XGBoost then trains on the workers that hold the partitions.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from skfocal.xgboost._training import Training, check_continuation
 
 
 class _ObjectiveOfBins:
-    """The objective, of weights by which the bins were made: each is that of the loss times the factor of its class.
+    """The objective for data whose weights are those of the bins: the weight of the loss times the factor of the class.
 
-    XGBoost makes its bins on the workers, by the weights of the training data. On one machine these are changed when
-    the bins are made; here they are undone in each round.
+    XGBoost makes the bins on the workers, from the weights of the training data. On one machine the weights are
+    replaced after the bins are made. Here the objective divides by the factors in each round.
     """
 
     def __init__(self, objective: FocalObjective, factors: Array, class_weights: Array | None) -> None:
@@ -49,7 +49,7 @@ class _ObjectiveOfBins:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         y = np.asarray(y_true).astype(np.intp)
-        if self.class_weights is not None:  # rows have no weights of their own, and nothing is rounded
+        if self.class_weights is not None:  # there are no sample weights, so that nothing is rounded
             weight = None if np.all(self.class_weights == 1.0) else self.class_weights[y]
         else:
             weight = np.asarray(sample_weight, dtype=np.float64) / self.factors[y]
@@ -57,7 +57,7 @@ class _ObjectiveOfBins:
 
 
 class _GlobalMetrics:
-    """Metrics of all workers' rows: XGBoost takes the plain mean of what the workers' metrics are."""
+    """Metrics of the rows of all workers. XGBoost itself would average the metrics of the workers without weights."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics, self.params, self.in_order = metrics, metrics.params, metrics.in_order
@@ -67,7 +67,7 @@ class _GlobalMetrics:
         total = float(weight.sum(dtype=np.float64)) if weight.size else float(data.num_row())
         own = self.metrics.own
         values = self.metrics(raw, data) if total > 0 else [(name, 0.0) for name, _ in own]
-        # Means of rows, but for the root of one; what a user's function is, only its author knows.
+        # All named metrics are means over rows, or the root of a mean. For a user's function this is not known.
         power = [2.0 if name == "rmse" and i in self.metrics.by_name else 1.0 for i, (name, _) in enumerate(own)]
         sums = collective.allreduce(
             np.array([*(total * value**p for (_, value), p in zip(values, power, strict=True)), total]),
@@ -84,26 +84,29 @@ class _GlobalMetrics:
 class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
     __doc__ = """``FocalXGBClassifier`` on a Dask cluster.
 
-    An ``xgboost.dask.DaskXGBClassifier``: it takes Dask collections and trains where their partitions are. What is of
-    the whole data is computed of the whole data, in one pass before training: labels, class totals and weights, the
-    optimal constant, the scale of the loss, ``min_child_weight`` and the class weights of the bins. Metrics are of all
-    rows as well; XGBoost averages a function of your own over the workers.
+    This class is an ``xgboost.dask.DaskXGBClassifier``: it takes Dask collections and trains on the workers that hold
+    their partitions. One pass before the training computes from the whole data: the labels, the total weight of each
+    class, the class weights, the optimal constant, the scale of the loss, ``min_child_weight`` and the class weights of
+    the bins. Named metrics are computed from all rows as well. For a metric function of your own, XGBoost averages the
+    results of the workers.
 
     Parameters
     ----------
     focal_gamma, focal_alpha, max_step, calibration, balanced_bins
-        See ``FocalXGBClassifier``.
+        See `skfocal.xgboost.FocalXGBClassifier`. A number as ``focal_alpha`` is the weight of the second label in
+        sorted order.
     **kwargs
-        Every parameter of ``xgboost.dask.DaskXGBClassifier``. ``client`` is an attribute, as there.
+        All other parameters of ``xgboost.dask.DaskXGBClassifier``. As in XGBoost, the client is not a parameter but the
+        attribute ``client``.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels of all partitions in sorted order.
+        Labels of all partitions, in sorted order.
     focal_loss_ : FocalLoss
-        The loss that was minimized, ``focal_alpha`` resolved to one weight per class.
+        The loss that was minimized. Its ``alpha`` has one weight per class, computed from ``focal_alpha``.
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` of each class. ``calibration="full"`` corrects for these weights.
 
     Examples
     --------
@@ -119,13 +122,14 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
     """
 
     def fit(self, X: Any, y: Any, **keywords: Any) -> FocalDaskXGBClassifier:  # type: ignore[override]
-        """Fit the model. Parameters are those of ``xgboost.dask.DaskXGBClassifier.fit``.
+        """Fit the model. The parameters are those of ``xgboost.dask.DaskXGBClassifier.fit``.
 
         Parameters
         ----------
         X : Dask Array or Dask DataFrame of shape (n_samples, n_features)
+            Training data.
         y : Dask Array, Series or DataFrame of one column, of shape (n_samples,)
-            Labels of any kind, in the partitions of X.
+            Labels of any type, with the same partitions as X.
         **keywords
             ``sample_weight``, ``base_margin``, ``eval_set``, ``sample_weight_eval_set``, ``base_margin_eval_set``,
             ``verbose``, ``xgb_model``, ``feature_weights``: see ``xgboost.dask.DaskXGBClassifier.fit``.
@@ -137,10 +141,10 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
         Raises
         ------
         TypeError
-            If X, y or a weight is no Dask collection.
+            If X, y or a weight is not a Dask collection.
         ValueError
-            If a parameter, y or a weight is not as described here. What is wrong in a partition is found on a worker,
-            before training starts.
+            If a parameter, y or a weight is not as described here. Errors in a partition are found by a worker, before
+            training starts.
         """
         fitted: FocalDaskXGBClassifier = xgb_dask.DaskXGBClassifier.fit(self, X, y, **keywords)
         return fitted
@@ -156,8 +160,8 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
         sample_weight_eval_set: Any,
         **others: Any,
     ) -> FocalDaskXGBClassifier:
-        # What DaskXGBClassifier.fit runs, on the client and in asynchronous programs alike. There is no public way to
-        # come between the labels and training; tests/xgboost/test_dask.py says so if it goes.
+        # DaskXGBClassifier.fit runs this method, also in asynchronous programs. There is no public way to run code
+        # after the labels are known and before training. If the method is removed, tests/xgboost/test_dask.py fails.
         self._check_parameters()
         check_collections(X, y, sample_weight=sample_weight, base_margin=others["base_margin"])
         pairs = [] if eval_set is None else pairs_of(eval_set)
@@ -190,7 +194,7 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
                 take_partitions(X, filled),
                 take_partitions(y_, filled),
                 sample_weight=weight,
-                # Collections of their own, also of the training data, whose weights are those of the bins.
+                # Separate collections, also for the training data, because their weights are those of the bins.
                 eval_set=[
                     (A, index_collection(b, rows.classes, f"y of eval_set[{i}]")) for i, (A, b) in enumerate(pairs)
                 ]
@@ -209,7 +213,9 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
         return raw.to_dask_array() if kind_of(raw) == "Series" else raw
 
     async def _mapped_async(self, X: Any, function: Callable[[Array], Array], n_columns: int, **keywords: Any) -> Any:
-        """The scores' blocks through ``function``, which makes an array of so many columns of them, or one without."""
+        """Apply ``function`` to the blocks of the scores. The result has the given number of columns, or one
+        dimension.
+        """
         raw = await self._scores_async(X, **keywords)
         meta = function(np.zeros((1, *raw.shape[1:]), np.float32))[:0]
         change: dict[str, Any] = {"drop_axis": 1} if raw.ndim == 2 and not n_columns else {}
@@ -246,9 +252,10 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
         base_margin: Any = None,
         iteration_range: Any = None,
     ) -> Any:
-        """Labels that the scores decide for.
+        """Predicted labels, decided by the raw scores.
 
-        Parameters are those of `decision_function`, and ``output_margin`` for its result.
+        The parameters are those of `decision_function`, and ``output_margin``, which selects the raw scores as the
+        result.
 
         Returns
         -------
@@ -266,9 +273,9 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
     def predict_proba(
         self, X: Any, validate_features: bool = True, base_margin: Any = None, iteration_range: Any = None
     ) -> Any:
-        """Class probabilities, corrected as ``calibration`` says.
+        """Class probabilities, with the correction that ``calibration`` selects.
 
-        Parameters are those of `decision_function`.
+        The parameters are those of `decision_function`.
 
         Returns
         -------
@@ -282,7 +289,7 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
         )
 
     def to_local(self) -> FocalXGBClassifier:
-        """A fitted ``FocalXGBClassifier`` with this model, which takes arrays and data frames in memory.
+        """Return a fitted ``FocalXGBClassifier`` with the same model, for arrays and data frames in memory.
 
         Returns
         -------
@@ -315,7 +322,7 @@ def _look(X: Any, y: Any, sample_weight: Any) -> Summary:
 
 
 def _weights(y: Any, sample_weight: Any, of_class: Array) -> Any:
-    """Weights as the workers' matrices get them, a collection in the partitions of y; None if all are 1."""
+    """Weights for the workers' matrices, as a collection with the same partitions as y. None if all weights are 1."""
     if sample_weight is None and np.all(of_class == 1.0):
         return None
     map_parts = y.map_blocks if hasattr(y, "map_blocks") else y.map_partitions

@@ -16,7 +16,7 @@ from skfocal.loss import FocalLoss
 from skfocal.xgboost._objective import FocalMetric
 from skfocal.xgboost._parameters import in_memory
 
-# Names that are computed on probabilities and decisions here -> (for two classes, for more), computation.
+# Metric names -> whether they are legal (for two classes, for more), and the function of probabilities and decisions.
 PROBABILITY_METRICS = {
     "logloss": ((True, False), named_metrics.log_loss_of),
     "mlogloss": ((False, True), named_metrics.log_loss_of),
@@ -29,18 +29,18 @@ RANK_METRICS = ("auc", "aucpr")
 
 
 def as_pairs(sets: EvaluationSets, X: Any) -> list[tuple[Any, Array]] | None:
-    """The sets as XGBoost takes them, with ``X``, the training data as they were checked, for themselves."""
+    """The sets in XGBoost's form. The training data are replaced by ``X``, their checked version."""
     tables = [X if known else in_memory(A) for A, known in zip(sets.tables, sets.is_training, strict=True)]
     return list(zip(tables, sets.labels, strict=True)) or None
 
 
 class Metrics:
-    """What is evaluated in one fit, in the order asked for: by XGBoost what ranks, the rest here.
+    """Metrics of one fit, in the requested order. XGBoost computes ranking metrics, this class computes the others.
 
     Attributes
     ----------
     params : dict
-        Parameters of XGBoost that go with it.
+        Parameters of XGBoost for these metrics.
     """
 
     def __init__(self, estimator: Any, n_classes: int) -> None:
@@ -49,7 +49,8 @@ class Metrics:
         self.calibration = estimator.calibration
         focal_metric = FocalMetric(loss.gamma, loss.alpha)
         wanted = named_metrics.split_metrics(estimator.eval_metric) or ["focal_loss"]
-        # Computed here: metrics by name, of (labels, scores, probabilities, weights), and callables of the user's.
+        # Metrics that are computed here: named functions of (labels, scores, probabilities, weights), and the user's
+        # callables.
         self.own: list[tuple[str, Any]] = []
         self.by_name: set[int] = set()
         native: list[str] = []
@@ -73,7 +74,7 @@ class Metrics:
         self.in_order = _InOrder([metric if isinstance(metric, str) else _name_of(metric) for metric in wanted])
 
     def __call__(self, raw: Array, data: Any) -> list[tuple[str, float]]:
-        """All metrics that are not left to XGBoost, as its ``custom_metric``."""
+        """All metrics that XGBoost does not compute itself, as its ``custom_metric``."""
         y, weight = data.get_label(), data.get_weight()
         weight = weight if weight.size else None
         needs_proba = any(not isinstance(metric, FocalMetricBase) for _, metric in self.own)
@@ -83,7 +84,7 @@ class Metrics:
             if i in self.by_name:
                 values.append((name, metric(y.astype(np.intp), raw, proba, weight)))
                 continue
-            # As from the parent, a metric of the user's gets probabilities; ours alone is of scores.
+            # As in the parent, a user's metric receives probabilities. Only FocalMetric receives scores.
             prediction = raw if isinstance(metric, FocalMetricBase) else proba[:, 1] if raw.ndim == 1 else proba
             keywords = {} if weight is None else {"sample_weight": weight}
             values.append((name, metric(y, prediction, **keywords)))
@@ -91,10 +92,10 @@ class Metrics:
 
 
 class _InOrder(xgb.callback.TrainingCallback):
-    """Puts the history of each evaluation set in the order in which the metrics were asked for.
+    """Sorts the history of each evaluation set into the order in which the metrics were requested.
 
-    XGBoost evaluates its own metrics before any other. Early stopping watches the last one, however it is asked for: so
-    this goes before all other callbacks.
+    XGBoost evaluates its own metrics before all others, and early stopping always watches the last metric. Therefore
+    this callback precedes all other callbacks.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -113,7 +114,7 @@ def _name_of(metric: Any) -> str:
 
 
 def _error_threshold(name: str) -> float | None:
-    """``t`` of the metric ``error@t``, or None for another metric."""
+    """Threshold ``t`` of the metric ``error@t``, or None for another metric."""
     try:
         return float(name.removeprefix("error@")) if name.startswith("error@") else None
     except ValueError:

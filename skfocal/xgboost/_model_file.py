@@ -1,9 +1,9 @@
-"""XGBoost's model file with what it does not know of a focal model. May import ``_common``, this folder, XGBoost.
+"""XGBoost's model file with the additional state of a focal model. May import ``_common``, this folder, XGBoost.
 
-The state is an attribute of the booster, set before its first round: whatever is written of the booster has it, the
-files of ``xgboost.callback.TrainingCheckPoint`` and ``save_raw`` as well. Whoever trains the booster further copies its
-attributes, too. So a second attribute says how many rounds the state is of and, once training is over, what the trees
-give for a row of missing values.
+The state is an attribute of the booster, which is set before the first round. Every file of the booster therefore has
+it, also those of ``xgboost.callback.TrainingCheckPoint`` and the result of ``save_raw``. Further training of the
+booster copies its attributes. Therefore a second attribute contains the number of rounds and, after training, the
+scores of a row of missing values.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ STATE, TREES = "skfocal", "skfocal_trees"
 
 
 def state_in_training(classifier: Any, classes: Array) -> StateInModel:
-    """Callback that gives the booster the state of the classifier that it is trained for, if its labels can be told."""
+    """Callback that stores the state of the classifier in the booster, if its labels can be saved."""
     try:
         return StateInModel(_state(classifier, classes).to_text())
-    except ValueError:  # such labels can be fitted, not saved
+    except ValueError:  # such labels can be fitted, but not saved
         return StateInModel(None)
 
 
 class StateInModel(xgb.callback.TrainingCallback):
-    """Gives the booster its attributes. Goes before callbacks that write files."""
+    """Sets the attributes of the booster. It precedes callbacks that write files."""
 
     def __init__(self, text: str | None) -> None:
         self.text = text
 
     def before_training(self, model: Any) -> Any:
-        # A model that training goes on from may have attributes of its own.
+        # A model from which training continues can already have these attributes.
         model.set_attr(**{STATE: self.text, TREES: None})
         return model
 
@@ -53,12 +53,12 @@ def _state(classifier: Any, classes: Array) -> SavedState:
 
 
 def put_state(classifier: Any) -> None:
-    """Give the trained booster the state as it is now.
+    """Store the current state of the classifier in the trained booster.
 
     Raises
     ------
     ValueError
-        If a label can't be told from its text.
+        If a label cannot be restored from its text.
     """
     booster = classifier.get_booster()
     text = _state(classifier, classifier.classes_).to_text()
@@ -67,7 +67,7 @@ def put_state(classifier: Any) -> None:
 
 
 def put_state_if_it_can_be_told(classifier: Any) -> None:
-    """`put_state`, or no state: labels that can't be saved can be fitted."""
+    """`put_state`, except that nothing is stored if the labels cannot be saved."""
     try:
         put_state(classifier)
     except ValueError:
@@ -86,7 +86,7 @@ def _of_missing_row(booster: xgb.Booster) -> Array:
 
 
 def load(classifier: Any, fname: Any, load_parent: Callable[[Any], None]) -> SavedState:
-    """Read the file into the classifier, which is a copy of the user's and has no booster."""
+    """Read the file into the classifier, which is a copy of the user's classifier and has no booster."""
     if not isinstance(fname, (str, os.PathLike, bytearray)):
         raise TypeError(f"fname must be a path, or a bytearray as of save_raw, got {type(fname).__name__}")
     shown = f"a bytearray of {len(fname)} bytes" if isinstance(fname, bytearray) else repr(os.fspath(fname))
@@ -94,8 +94,8 @@ def load(classifier: Any, fname: Any, load_parent: Callable[[Any], None]) -> Sav
     try:
         load_parent(fname)
     except (xgb.core.XGBoostError, TypeError, ValueError) as error:
-        # Without the rest, and not as its cause: XGBoost's messages have the calls in C++ that led there, and of a file
-        # that ends too soon bytes that are no text, which is a ValueError.
+        # Only the first part of the message is kept, and not as the cause. XGBoost's messages contain the calls in C++.
+        # For a truncated file they contain bytes that are not text, which raises a ValueError.
         first = str(error).partition("\n")[0]
         raise ValueError(f"{legal}, which XGBoost can't read: {first[:200]}") from None
     booster = classifier.get_booster()
@@ -119,12 +119,12 @@ def _has_the_trees_it_says(booster: xgb.Booster) -> bool:
         return False
     if known.get("rounds") != booster.num_boosted_rounds():
         return False
-    # XGBoost sums in float32, in an order of its own.
+    # XGBoost sums in float32, in its own order.
     return "missing_row" not in known or np.allclose(known["missing_row"], _of_missing_row(booster), 1e-5, 1e-5)
 
 
 def give(classifier: Any, state: SavedState) -> None:
-    """Make the classifier, whose booster is there, one that has been fitted to what the booster was."""
+    """Set the fitted attributes of a classifier that has a booster."""
     n_classes = _n_classes(classifier.get_booster())
     if state.classes.shape[0] != n_classes:
         raise ValueError(f"booster must have {state.classes.shape[0]} classes, got {n_classes}")
@@ -150,20 +150,21 @@ def from_booster(
     calibration: Any = "focus",
     **params: Any,
 ) -> Any:
-    """Make a classifier of a booster that ``xgboost.train`` trained with a `FocalObjective`.
+    """Create a classifier from a booster that ``xgboost.train`` trained with a `FocalObjective`.
 
     Parameters
     ----------
     booster : xgboost.Booster
-        Is left as it is. Its start is its ``base_score``; scores that training began at as ``base_margin`` are no part
-        of it and have to be given to ``predict_proba``, too.
+        The trained booster. It is not changed. Its start is its ``base_score``. If training started at a
+        ``base_margin``, the booster does not contain these scores, and ``predict_proba`` needs them as well.
     gamma, alpha
-        Those of the objective.
+        Parameters of the objective.
     classes : array-like of shape (n_classes,), default=None
-        Labels of the indices 0, 1, ... that the booster was trained on. None: these indices.
+        Labels that belong to the class indices 0, 1, ... of the training. None: the indices are the labels.
     calibration : {"focus", "full"} or None, default="focus"
+        Correction of the probabilities, see ``FocalXGBClassifier``.
     **params
-        Other parameters of the classifier: ``missing`` for its predictions, the others for its next ``fit``.
+        Other parameters of the classifier. Its predictions use ``missing``, and its next ``fit`` uses all of them.
 
     Returns
     -------
@@ -172,7 +173,7 @@ def from_booster(
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as described here, or the booster has another number of classes.
+        If an argument is not as described here, or if the number of classes does not match the booster.
 
     Examples
     --------

@@ -23,20 +23,20 @@ from skfocal.xgboost._start import base_score
 class FocalObjective(FocalObjectiveBase):
     __doc__ = f"""Focal loss as an XGBoost objective.
 
-    Goes into ``xgb.train(params, data, obj=FocalObjective())`` and ``XGBClassifier(objective=FocalObjective())``
-    alike. Uses the data's weights; works for two classes and, with ``num_class``, for K.
+    Use it as ``xgb.train(params, data, obj=FocalObjective())`` or ``XGBClassifier(objective=FocalObjective())``. It
+    uses the sample weights of the data. It supports two classes and, with ``num_class``, K classes.
 
     Parameters
     ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
     n_threads : int, default=1
-        Threads that compute it. More than one rarely pays in training: the booster's own keep the cores busy while
-        they wait for the next tree.
+        Number of threads that compute the derivatives. More than one is rarely faster in training, because the threads
+        of the booster occupy the cores while they wait for the next tree.
 
     Notes
     -----
-    With a custom objective XGBoost starts at its ``base_score``. Give it the optimal constant, see `base_score`, or use
-    `FocalXGBClassifier`, which does so. The multiclass Hessian is scaled
-    by 2 as XGBoost scales its own.
+    With a custom objective XGBoost starts at its parameter ``base_score``. Pass the optimal constant, which the method
+    `base_score` returns, or use `FocalXGBClassifier`, which starts at this constant. The multiclass Hessian is
+    multiplied by 2, as in XGBoost's own loss.
 
     Examples
     --------
@@ -51,17 +51,18 @@ class FocalObjective(FocalObjectiveBase):
     20
     """
 
-    # With 21 of its 24 bits a derivative times a whole weight up to 8 is exact, so that a row of weight 2 is to XGBoost
-    # the very same as the row twice; rounding the product instead moves leaves in the last digit and ties with it.
-    # Costs a relative 2.4e-7, next to the 6e-8 of float32.
+    # A derivative with 21 of the 24 bits can be multiplied exactly by an integer weight up to 8. A row with the weight
+    # 2 is then identical to two copies of the row. Rounding the product instead would change leaves in the last digit,
+    # and with them the ties. The relative error is 2.4e-7, compared with 6e-8 of float32.
     drop_bits = 3
 
     def base_score(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float | list[float]:
-        """The optimal constant, as XGBoost's parameter ``base_score`` wants it.
+        """The optimal constant, in the form of XGBoost's parameter ``base_score``.
 
-        For a model whose ``objective`` in the parameters is ``"binary:logistic"``, or ``"multi:softprob"`` for more
-        than two classes: ``xgboost.XGBClassifier`` sets it so, ``xgboost.train`` has to be given it. XGBoost reads
-        ``base_score`` by that name, even where another function computes the gradient.
+        The value is for a model whose parameter ``objective`` is ``"binary:logistic"`` for two classes or
+        ``"multi:softprob"`` for more. ``xgboost.XGBClassifier`` sets this parameter itself; with ``xgboost.train`` you
+        have to pass it. XGBoost interprets ``base_score`` by this name, even if a custom objective computes the
+        derivatives.
 
         Parameters
         ----------
@@ -72,7 +73,7 @@ class FocalObjective(FocalObjectiveBase):
         Returns
         -------
         float or list of K floats
-            A probability for two classes, scores for more.
+            A probability for two classes, K scores for K classes.
 
         Examples
         --------
@@ -108,19 +109,21 @@ class FocalObjective(FocalObjectiveBase):
 class FocalMetric(FocalMetricBase):
     """Focal loss as an XGBoost evaluation function, for training with a `FocalObjective`.
 
-    Goes into ``xgb.train(..., custom_metric=FocalMetric())`` and ``XGBClassifier(eval_metric=FocalMetric())``.
+    Use it as ``xgb.train(..., custom_metric=FocalMetric())`` or ``XGBClassifier(eval_metric=FocalMetric())``.
 
     Parameters
     ----------
     gamma : float or sequence of K floats, default=2.0
+        Focusing parameter, as in `FocalObjective`.
     alpha : float, sequence of K floats or None, default=None
+        Class weights, as in `FocalObjective`.
 
     Notes
     -----
-    It is of raw scores. With one of XGBoost's own objectives a metric is handed probabilities instead.
+    The metric needs raw scores. With a built-in objective, XGBoost passes probabilities to a metric instead.
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> Any:
-        """Value; with a data set as ``y_pred``, name and value. Arguments as in `FocalObjective`."""
+        """The value, or name and value if ``y_pred`` is a data set. The arguments are those of `FocalObjective`."""
         value = self.value(y_true, y_pred, sample_weight)
         return ("focal_loss", value) if hasattr(y_pred, "get_label") else value

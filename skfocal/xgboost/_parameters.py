@@ -1,4 +1,4 @@
-"""Which of XGBoost's parameters ``FocalXGBClassifier`` takes, and what it says of the others."""
+"""XGBoost's parameters that ``FocalXGBClassifier`` does not accept, and the messages about them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ REPLACED_PARAMETERS = {
     "disable_default_eval_metric": "the default metric here is the focal loss: give eval_metric to change it",
 }
 OWN_OBJECTIVES = (None, "binary:logistic", "multi:softprob")
-"""Defaults of the parent, and what it writes into a loaded model: they name the link, not the loss."""
+"""Defaults of the parent, and the names that it writes into a loaded model. They name the link, not the loss."""
 
 
 def check_parameters(model: Any) -> None:
-    """No parameter without an effect, none that the focal loss replaces."""
+    """Raise an error for parameters that have no effect or that the focal loss replaces."""
     if not (model.objective is None or model.objective in OWN_OBJECTIVES):
         raise ValueError(
             f"objective must not be given to FocalXGBClassifier, got {model.objective!r}: the focal loss is the "
             "objective: use focal_gamma and focal_alpha, or XGBClassifier for another objective"
         )
-    # Not get_params, which draws from a random_state that is a generator.
+    # get_params is not used, because it draws from a random_state that is a generator.
     given = vars(model) | (getattr(model, "kwargs", None) or {})
     for name, advice in REPLACED_PARAMETERS.items():
         if given.get(name) is not None and not (name == "scale_pos_weight" and given[name] == 1):
@@ -33,14 +33,16 @@ def check_parameters(model: Any) -> None:
 
 
 def in_memory(X: Any) -> Any:
-    """X as XGBoost takes it in fit and in predict alike: a polars LazyFrame collected, a series as its one column."""
+    """X in a form that both fit and predict of XGBoost accept: a LazyFrame of polars is collected, a series becomes a
+    frame.
+    """
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         X = X.collect()
     return X.to_frame() if hasattr(X, "to_frame") and getattr(X, "ndim", 1) == 1 else X
 
 
 def is_array_like(X: Any) -> bool:
-    """Whether NumPy can read X, or it is a sparse matrix; a data frame or an array on a GPU is for XGBoost to read."""
+    """Whether X is a sparse matrix or NumPy can read it. XGBoost reads data frames and arrays on a GPU itself."""
     if hasattr(X, "columns") or hasattr(X, "__cuda_array_interface__"):
         return False
     return isinstance(X, (list, tuple)) or hasattr(X, "__array__") or hasattr(X, "tocsr")

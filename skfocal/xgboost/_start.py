@@ -1,4 +1,4 @@
-"""Where training starts, and the smallest leaf it may make. May import ``_common``."""
+"""The start of training, and the default of ``min_child_weight``. May import ``_common``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from skfocal.loss import FocalLoss
 def base_score(start: Any) -> float | list[float]:
     """The start as XGBoost's ``base_score``: a probability under the sigmoid, scores under the softmax.
 
-    XGBoost keeps a float32, and reads it as text by the locale: with a comma for the decimal point it takes numbers of
-    up to 9 digits only, which say any float32. A probability stays between 0 and 1 in float32.
+    XGBoost stores a float32, which it reads from text by the locale. If the decimal point is a comma, it accepts
+    numbers of at most 9 digits. These are enough for any float32. The probability is clipped, so that it remains
+    between 0 and 1 in float32.
     """
     if np.ndim(start) == 0:
         limits = np.finfo(np.float32)
         return _nine_digits(np.clip(expit(start), limits.tiny, 1.0 - limits.epsneg))
-    return [_nine_digits(score) for score in start - start.mean()]  # XGBoost centers its own
+    return [_nine_digits(score) for score in start - start.mean()]  # XGBoost centers its own start as well
 
 
 LEAST_SHARE = 1e-6
-"""Share that XGBoost gives a class without weight in the start of its own losses."""
+"""Share of a class without weight in the start of XGBoost's own losses."""
 
 
 def _nine_digits(value: float) -> float:
@@ -33,10 +34,10 @@ def _nine_digits(value: float) -> float:
 
 
 def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> float:
-    """XGBoost's default of 1, or less where a leaf of a quarter of the rarest class would not reach it.
+    """XGBoost's default of 1, or the weight of a leaf with a quarter of the rarest class if that is smaller.
 
-    Its rows weigh what they do while they are in doubt, at a score of 0 and p = 1/2, see docs/theory.md. By this
-    measure 1 is reached by 16 rows with log loss, by 30 at gamma 2 where one of two classes is rare.
+    The weight of a row is its second derivative at the score 0, where p = 1/2; see docs/theory.md. With log loss the
+    rarest class needs 16 rows to reach 1. At gamma 2 it needs 30 rows if one of two classes is rare.
 
     Parameters
     ----------
@@ -55,5 +56,5 @@ def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> fl
         return 1.0
     in_doubt = [FocalLoss(of_class).gradient_hessian([1], [0.0])[1][0] for of_class in gamma.tolist()]
     weight_of_class = scale * np.array(in_doubt) * totals
-    # Not below what a Hessian is at least: XGBoost takes no number that is 0 in float32.
+    # Not below the lower bound of a Hessian, because XGBoost accepts no number that is 0 in float32.
     return _nine_digits(np.clip(0.25 * weight_of_class[totals > 0].min(), TINY_HESSIAN, 1.0))

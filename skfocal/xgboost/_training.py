@@ -1,4 +1,6 @@
-"""What one ``FocalXGBClassifier.fit`` trains with. May import ``_common``, this folder and XGBoost."""
+"""Objective, weights, metrics and parameters of one ``FocalXGBClassifier.fit``. May import ``_common``, this folder and
+XGBoost.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,16 @@ from skfocal.xgboost._start import LEAST_SHARE, base_score, default_min_child_we
 
 
 class Training:
-    """Objective, weights and metrics, and the parameters of XGBoost that are ours to choose.
+    """Objective, weights and metrics, and the parameters of XGBoost that skfocal sets.
 
-    ``is_continued``: whether training goes on from a model, which has its start already.
+    ``is_continued`` says whether training continues from a model, which has its own start.
     """
 
     def __init__(self, model: Any, rows: Rows, *, is_continued: bool) -> None:
         loss, n_classes = model.focal_loss_, rows.classes.shape[0]
         scale = loss.scale_of_totals(rows.totals)
-        # Class weights go in with the sample weights, for XGBoost also weighs its quantiles by them: "balanced" is
-        # then the very model of the same weights given as sample_weight.
+        # Class weights are multiplied with the sample weights, because XGBoost also uses these for its quantiles. With
+        # "balanced" the model is then identical to one with the same weights given as sample_weight.
         self.objective = FocalObjective(loss.gamma, None, model.max_step, scale=scale)
         self.objective.one_training = True
         self.weight = _training_weight(rows, model.class_weights_)
@@ -41,7 +43,7 @@ class Training:
 
 
 def _training_weight(rows: Rows, class_weights: Array) -> Array | None:
-    """Weights of the rows as XGBoost keeps them, (n,), float32, or None."""
+    """Row weights as XGBoost stores them, (n,), float32, or None."""
     weight = None if rows.weight is None else rows.weight.astype(np.float32)
     if np.all(class_weights == 1.0):
         return weight
@@ -50,8 +52,8 @@ def _training_weight(rows: Rows, class_weights: Array) -> Array | None:
 
 
 def with_known_info(data: Any) -> Any:
-    """The training data, with labels and weights looked up once: XGBoost asks for them each round, which takes longer
-    than the derivatives of a thousand rows.
+    """The training data with stored labels and weights. XGBoost reads them in each round, and this takes longer than
+    the derivatives of a thousand rows.
     """
     label, weight = data.get_label(), data.get_weight()
     data.get_label, data.get_weight = lambda: label, lambda: weight
@@ -59,7 +61,7 @@ def with_known_info(data: Any) -> Any:
 
 
 def check_continuation(xgb_model: Any, classes: Array) -> None:
-    """A model to continue from has to be of the same labels, if it knows its labels."""
+    """Raise an error if the model from which training continues has other labels."""
     known = getattr(xgb_model, "classes_", None) if isinstance(xgb_model, xgb.XGBModel) else None
     if known is not None and known.tolist() != classes.tolist():
         raise ValueError(
