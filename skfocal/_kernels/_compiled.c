@@ -7,6 +7,13 @@
  *
  * with arrays of any strides, None for a weight or a result that is not wanted, gamma a number or an array. The last
  * three are filled. z, minus_s, weight and an array gamma share a type, float32 or float64; results are of it or narrower.
+ * And the same from labels of any integer or float type, with a gamma and an alpha (or None) that may be an array of one
+ * float64 for each class:
+ *
+ *     binary_of_labels(z, y, weight, gamma, alpha, loss, gradient, hessian)
+ *     softmax_of_labels(z, y, weight, gamma, alpha, loss, gradient, hessian)
+ *
+ * These return False if a score is not finite or a label is no class; what is filled then has no meaning.
  *
  * Built on the stable ABI with nothing but Python's headers. It is optional: where this file refuses to compile, the
  * NumPy code does the work.
@@ -16,6 +23,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,15 +44,18 @@
 typedef struct {
     Py_buffer view;
     int given, is_double, contiguous; /* contiguous: along the rows, and aligned */
+    char kind;                        /* NumPy's: i, u or f; bool counts as u */
     Py_ssize_t stride, class_stride;
 } Array;
 
 typedef struct {
-    Array z, labels, weight, gammas, loss, gradient, hessian; /* labels: minus_s or y */
+    Array z, labels, weight, gammas, alphas, loss, gradient, hessian; /* labels: minus_s or y */
     double gamma, scale, factor, least, floor;
-    int drop_bits;
+    int drop_bits, of_labels; /* of_labels: gammas and alphas are by class, else gammas by row */
     Py_ssize_t n_rows, n_classes;
 } Call;
+
+enum { DONE = 0, WRONG_SCORE = 1, WRONG_LABEL = 2, NO_MEMORY = 4 }; /* what a kernel returns: the sum of what happened */
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -72,6 +83,7 @@ ROUNDED(double, uint64_t)
 #define NAME(name) JOIN(name, _double)
 #define SQRT sqrt
 #define LARGEST 750.0 /* exp(-LARGEST) is 0 */
+#define HUGEST DBL_MAX
 #define TINY 2.2250738585072014e-308
 #define MANTISSA_BITS 52
 #define BIAS 1023
@@ -96,6 +108,7 @@ ROUNDED(double, uint64_t)
 #define NAME(name) JOIN(name, _float)
 #define SQRT sqrtf
 #define LARGEST 104.0f
+#define HUGEST FLT_MAX
 #define TINY 1.17549435e-38f
 #define MANTISSA_BITS 23
 #define BIAS 127
@@ -112,12 +125,16 @@ ROUNDED(double, uint64_t)
     + t * (0.10853287900440186323f + t * 0.11612164612011674416f))))
 #include "_compiled.h"
 
-static int is_integer(const char *format)
+/* The kind of numbers in a buffer of this format, or 0. 'n' stands for the letters of NumPy's intp. */
+static char kind_of(const char *format)
 {
-    return format && strlen(format) == 1 && strchr("lqn", format[0]);
+    if (strlen(format) != 1)
+        return 0;
+    return strchr("bhilqn", format[0]) ? 'i' : strchr("?BHILQN", format[0]) ? 'u' : strchr("fd", format[0]) ? 'f' : 0;
 }
 
-/* Take the buffer of `object`, or note that it is None. 0 if it has another shape or type than asked for. */
+/* Take the buffer of `object`, or note that it is None. 0 if it has another shape or type than asked for: one of the
+ * letters of `types`, 'y' for an intp, '*' for any integer or float. */
 static int take(PyObject *object, const char *name, int optional, int writable, const char *types, Py_ssize_t n_rows,
                 Py_ssize_t n_classes, Array *to)
 {
@@ -127,9 +144,11 @@ static int take(PyObject *object, const char *name, int optional, int writable, 
         return 0;
     to->given = 1;
     const Py_buffer *view = &to->view;
-    const char *format = view->format ? view->format + strspn(view->format, "@=<") : "B"; /* native on x86-64 */
-    int fits = types[0] == 'y' ? is_integer(format) && view->itemsize == sizeof(Py_ssize_t)
-                               : strlen(format) == 1 && strchr(types, format[0]);
+    const char *format = view->format ? view->format + strspn(view->format, "@=<") : "B"; /* native: little-endian */
+    to->kind = kind_of(format);
+    int fits = types[0] == '*'   ? to->kind != 0
+               : types[0] == 'y' ? to->kind == 'i' && view->itemsize == sizeof(Py_ssize_t)
+                                 : strlen(format) == 1 && strchr(types, format[0]);
     if (!fits || view->ndim != (n_classes ? 2 : 1) || (n_rows >= 0 && view->shape[0] != n_rows) ||
         (n_classes > 0 && view->shape[1] != n_classes)) {
         PyErr_Format(PyExc_ValueError, "%s has the wrong type or shape: format %s, %d dimensions", name, format, view->ndim);
@@ -143,13 +162,17 @@ static int take(PyObject *object, const char *name, int optional, int writable, 
     return 1;
 }
 
-static PyObject *run(PyObject *arguments, int several)
+static PyObject *run(PyObject *arguments, int several, int of_labels)
 {
-    PyObject *z, *labels, *weight, *gamma, *loss, *gradient, *hessian, *result = NULL;
+    PyObject *z, *labels, *weight, *gamma, *alpha = Py_None, *loss, *gradient, *hessian, *result = NULL;
     Call call;
     memset(&call, 0, sizeof call);
-    if (!PyArg_ParseTuple(arguments, "OOOOddddiOOO", &z, &labels, &weight, &gamma, &call.scale, &call.factor, &call.least,
-                          &call.floor, &call.drop_bits, &loss, &gradient, &hessian))
+    call.of_labels = of_labels;
+    call.scale = call.factor = 1;
+    call.floor = -INFINITY;
+    if (of_labels ? !PyArg_ParseTuple(arguments, "OOOOOOOO", &z, &labels, &weight, &gamma, &alpha, &loss, &gradient, &hessian)
+                  : !PyArg_ParseTuple(arguments, "OOOOddddiOOO", &z, &labels, &weight, &gamma, &call.scale, &call.factor,
+                                      &call.least, &call.floor, &call.drop_bits, &loss, &gradient, &hessian))
         return NULL;
     if (call.drop_bits < 0 || call.drop_bits > 23) {
         PyErr_Format(PyExc_ValueError, "drop_bits must be from 0 to 23, got %d", call.drop_bits);
@@ -158,32 +181,38 @@ static PyObject *run(PyObject *arguments, int several)
     if (!take(z, "raw_prediction", 0, 0, "df", -1, several ? -1 : 0, &call.z))
         goto end;
     Py_ssize_t n = call.n_rows = call.z.view.shape[0], K = call.n_classes = several ? call.z.view.shape[1] : 0;
-    if (K > MOST_CLASSES) {
-        PyErr_Format(PyExc_ValueError, "raw_prediction must have at most %d classes, got %zd", MOST_CLASSES, K);
+    if (several && (K < 1 || K > MOST_CLASSES)) {
+        PyErr_Format(PyExc_ValueError, "raw_prediction must have from 1 to %d classes, got %zd", MOST_CLASSES, K);
         goto end;
     }
     const char *type = call.z.is_double ? "d" : "f", *result_types = call.z.is_double ? "df" : "f";
-    if (!take(labels, several ? "y" : "minus_s", 0, 0, several ? "y" : type, n, 0, &call.labels) ||
+    const Py_ssize_t n_labels = several ? K : 2;
+    if (!take(labels, several || of_labels ? "y" : "minus_s", 0, 0, of_labels ? "*" : several ? "y" : type, n, 0, &call.labels) ||
         !take(weight, "weight", 1, 0, type, n, 0, &call.weight) ||
+        !take(alpha, "alpha", 1, 0, "d", n_labels, 0, &call.alphas) ||
         !take(loss, "loss", 1, 1, type, n, 0, &call.loss) ||
         !take(gradient, "gradient", 1, 1, result_types, n, K, &call.gradient) ||
         !take(hessian, "hessian", 1, 1, result_types, n, K, &call.hessian))
         goto end;
     if (PyFloat_Check(gamma))
         call.gamma = PyFloat_AsDouble(gamma);
-    else if (!take(gamma, "gamma", 0, 0, type, n, 0, &call.gammas))
+    else if (!take(gamma, "gamma", 0, 0, of_labels ? "d" : type, of_labels ? n_labels : n, 0, &call.gammas))
         goto end;
-    int done;
+    int outcome;
     Py_BEGIN_ALLOW_THREADS
     if (several)
-        done = call.z.is_double ? softmax_double(&call) : softmax_float(&call);
+        outcome = call.z.is_double ? softmax_double(&call) : softmax_float(&call);
     else
-        done = call.z.is_double ? binary_double(&call) : binary_float(&call);
+        outcome = call.z.is_double ? binary_double(&call) : binary_float(&call);
     Py_END_ALLOW_THREADS
-    if (done)
-        result = Py_NewRef(Py_None);
-    else
+    if (outcome == NO_MEMORY)
         PyErr_NoMemory();
+    else if (of_labels)
+        result = PyBool_FromLong(outcome == DONE);
+    else if (outcome & WRONG_LABEL)
+        PyErr_Format(PyExc_ValueError, "y must hold class indices 0 .. %zd", K - 1);
+    else
+        result = Py_NewRef(Py_None);
 end:
     for (Array *array = &call.z; array <= &call.hessian; array++)
         if (array->given)
@@ -193,17 +222,29 @@ end:
 
 static PyObject *binary(PyObject *module, PyObject *arguments)
 {
-    return run(arguments, 0);
+    return run(arguments, 0, 0);
 }
 
 static PyObject *softmax(PyObject *module, PyObject *arguments)
 {
-    return run(arguments, 1);
+    return run(arguments, 1, 0);
+}
+
+static PyObject *binary_of_labels(PyObject *module, PyObject *arguments)
+{
+    return run(arguments, 0, 1);
+}
+
+static PyObject *softmax_of_labels(PyObject *module, PyObject *arguments)
+{
+    return run(arguments, 1, 1);
 }
 
 static PyMethodDef functions[] = {
     {"binary", binary, METH_VARARGS, "Fill loss, gradient and Hessian of one score a row."},
     {"softmax", softmax, METH_VARARGS, "Fill loss, gradient and Hessian of K scores a row."},
+    {"binary_of_labels", binary_of_labels, METH_VARARGS, "Check labels and scores, and do as `binary` does."},
+    {"softmax_of_labels", softmax_of_labels, METH_VARARGS, "Check labels and scores, and do as `softmax` does."},
     {NULL, NULL, 0, NULL},
 };
 
