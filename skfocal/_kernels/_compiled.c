@@ -29,11 +29,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The vector instructions are chosen when the module is loaded. Where that can't be done NumPy, which can, is faster. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#error "no vector instructions chosen at load time with this compiler: skfocal uses NumPy instead"
+#if !defined(__GNUC__) || (!defined(__clang__) && __GNUC__ < 12)
+#error "skfocal's kernels in C are for GCC 12 or later and for Clang; it uses NumPy instead"
+#elif !defined(__x86_64__) && !(defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+#error "skfocal's kernels in C are for x86-64 and ARM64; it uses NumPy instead"
 #endif
 
 #define CHUNK 256          /* rows a time: what the loops leave to each other stays in the first-level cache */
@@ -60,70 +59,60 @@ enum { DONE = 0, WRONG_SCORE = 1, WRONG_LABEL = 2, NO_MEMORY = 4 }; /* what a ke
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
-/* x rounded to `drop_bits` fewer bits. As integers, numbers of one sign are in their order: half a step up, then down. */
-#define ROUNDED(T, U)                                       \
-    static inline T rounded_##T(T x, int drop_bits)         \
-    {                                                       \
-        U bits;                                             \
-        memcpy(&bits, &x, sizeof bits);                     \
-        bits += ((U)1 << drop_bits) >> 1;                   \
-        bits &= ~(((U)1 << drop_bits) - 1);                 \
-        memcpy(&x, &bits, sizeof x);                        \
-        return x;                                           \
-    }
-ROUNDED(float, uint32_t)
-ROUNDED(double, uint64_t)
+/* The loops, once for each level of vector instructions. The best that the processor has is chosen when the module is
+ * loaded; `use` chooses another. On ARM64 every processor has the instructions that compilers use by default. */
+#define PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+#define BEGIN_LEVEL(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define END_LEVEL _Pragma("clang attribute pop")
+#else
+#define BEGIN_LEVEL(features) _Pragma("GCC push_options") PRAGMA(GCC target(features))
+#define END_LEVEL _Pragma("GCC pop_options")
+#endif
 
-/* exp(r) = 1 + r + r**2 * EXP_POLYNOMIAL(r) for abs(r) <= log(2)/2, and atanh(s) = s + s**3 * ATANH_POLYNOMIAL(s**2) for
- * 0 <= s <= 1/3: Chebyshev interpolation at 60 digits with mpmath.chebyfit(f, interval, 10), for float 6 and 5. Errors
- * relative to the result: 1.3e-17 and 5e-18, for float 1.7e-10 and 4e-10. */
-#define T double
-#define I int64_t
-#define U uint64_t
-#define NAME(name) JOIN(name, _double)
-#define SQRT sqrt
-#define LARGEST 750.0 /* exp(-LARGEST) is 0 */
-#define HUGEST DBL_MAX
-#define TINY 2.2250738585072014e-308
-#define MANTISSA_BITS 52
-#define BIAS 1023
-#define ROUNDER 6755399441055744.0 /* 1.5 * 2**52: in a sum with it the last bit counts ones */
-#define WHOLE 4503599627370496.0   /* 2**52 */
-#define RAISED 60                  /* exp: 2**(n+60) is a normal number, times 2**-60 it may be subnormal */
-#define LOG2_HIGH 0x1.62e42fefap-1 /* log(2) in two parts, the first with trailing zeros so that n*LOG2_HIGH is exact */
-#define LOG2_LOW 0x1.cf79abc9e3b3ap-40
-#define EXP_POLYNOMIAL(r) \
-    (0.50000000000000010221 + r * (0.16666666666666667453 + r * (0.041666666666624127873 + r * (0.0083333333333300618325 \
-    + r * (0.0013888888917213716901 + r * (0.00019841269863053616878 + r * (0.000024801521295954375131 \
-    + r * (2.7557268459997064772e-6 + r * (2.7620088445409748161e-7 + r * 2.5100385495510319078e-8)))))))))
-#define ATANH_POLYNOMIAL(t) \
-    (0.33333333333333329281 + t * (0.20000000000007291337 + t * (0.14285714283554378581 + t * (0.11111111358713931495 \
-    + t * (0.090908947180664290846 + t * (0.076927850324793115517 + t * (0.066570721048274680752 \
-    + t * (0.060005364047953562676 + t * (0.044003692430723369411 + t * 0.080820228059717661105)))))))))
-#include "_compiled.h"
+#ifdef __x86_64__
+BEGIN_LEVEL("avx2,fma,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")
+#define LEVEL _avx512
+#include "_compiled_types.h"
+#undef LEVEL
+END_LEVEL
 
-#define T float
-#define I int32_t
-#define U uint32_t
-#define NAME(name) JOIN(name, _float)
-#define SQRT sqrtf
-#define LARGEST 104.0f
-#define HUGEST FLT_MAX
-#define TINY 1.17549435e-38f
-#define MANTISSA_BITS 23
-#define BIAS 127
-#define ROUNDER 12582912.0f /* 1.5 * 2**23 */
-#define WHOLE 8388608.0f    /* 2**23 */
-#define RAISED 30
-#define LOG2_HIGH 0x1.62e4p-1f
-#define LOG2_LOW 0x1.7f7d1cp-20f
-#define EXP_POLYNOMIAL(r) \
-    (0.50000000134658092001f + r * (0.16666666681623231402f + r * (0.041666464925285905408f \
-    + r * (0.0083333109254809008349f + r * (0.001393364999630925043f + r * 0.00019890990824673653848f)))))
-#define ATANH_POLYNOMIAL(t) \
-    (0.33333333660263706234f + t * (0.19999853165964858701f + t * (0.14296178997151418861f \
-    + t * (0.10853287900440186323f + t * 0.11612164612011674416f))))
-#include "_compiled.h"
+BEGIN_LEVEL("avx2,fma")
+#define LEVEL _avx2
+#include "_compiled_types.h"
+#undef LEVEL
+END_LEVEL
+#endif
+
+#define LEVEL _baseline
+#include "_compiled_types.h"
+#undef LEVEL
+
+typedef struct {
+    const char *name;
+    int (*kernels[2][2])(const Call *); /* binary and softmax, each of float and of double */
+} Level;
+#define KERNELS(level) {{binary_float##level, binary_double##level}, {softmax_float##level, softmax_double##level}}
+
+static Level levels[3]; /* that the processor has, the best first */
+static int n_levels;
+static const Level *in_use;
+
+static void find_levels(void)
+{
+    n_levels = 0;
+#ifdef __x86_64__
+    __builtin_cpu_init();
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        levels[n_levels++] = (Level){"AVX-512", KERNELS(_avx512)};
+    if (avx2)
+        levels[n_levels++] = (Level){"AVX2", KERNELS(_avx2)};
+#endif
+    levels[n_levels++] = (Level){"baseline", KERNELS(_baseline)};
+    in_use = levels;
+}
 
 /* The kind of numbers in a buffer of this format, or 0. 'n' stands for the letters of NumPy's intp. */
 static char kind_of(const char *format)
@@ -200,10 +189,7 @@ static PyObject *run(PyObject *arguments, int several, int of_labels)
         goto end;
     int outcome;
     Py_BEGIN_ALLOW_THREADS
-    if (several)
-        outcome = call.z.is_double ? softmax_double(&call) : softmax_float(&call);
-    else
-        outcome = call.z.is_double ? binary_double(&call) : binary_float(&call);
+    outcome = in_use->kernels[several][call.z.is_double](&call);
     Py_END_ALLOW_THREADS
     if (outcome == NO_MEMORY)
         PyErr_NoMemory();
@@ -240,15 +226,52 @@ static PyObject *softmax_of_labels(PyObject *module, PyObject *arguments)
     return run(arguments, 1, 1);
 }
 
+static PyObject *use(PyObject *module, PyObject *name)
+{
+    for (int i = 0; i < n_levels; i++)
+        if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, levels[i].name) == 0) {
+            in_use = &levels[i];
+            Py_RETURN_NONE;
+        }
+    return PyErr_Format(PyExc_ValueError, "level must be one of those of levels(), got %R", name);
+}
+
+static PyObject *names_of_levels(PyObject *module, PyObject *nothing)
+{
+    PyObject *names = PyList_New(n_levels);
+    for (int i = 0; names && i < n_levels; i++) {
+        PyObject *name = PyUnicode_FromString(levels[i].name);
+        if (!name || PyList_SetItem(names, i, name) < 0)
+            Py_CLEAR(names);
+    }
+    return names;
+}
+
+static PyObject *level(PyObject *module, PyObject *nothing)
+{
+    return PyUnicode_FromString(in_use->name);
+}
+
 static PyMethodDef functions[] = {
     {"binary", binary, METH_VARARGS, "Fill loss, gradient and Hessian of one score a row."},
     {"softmax", softmax, METH_VARARGS, "Fill loss, gradient and Hessian of K scores a row."},
     {"binary_of_labels", binary_of_labels, METH_VARARGS, "Check labels and scores, and do as `binary` does."},
     {"softmax_of_labels", softmax_of_labels, METH_VARARGS, "Check labels and scores, and do as `softmax` does."},
+    {"level", level, METH_NOARGS, "The level of vector instructions in use."},
+    {"levels", names_of_levels, METH_NOARGS, "Those that the processor has, the best, which is used at first, in front."},
+    {"use", use, METH_O, "Use one of `levels()`, in the whole process."},
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_compiled", NULL, 0, functions, NULL, NULL, NULL, NULL};
+static int set_up(PyObject *module)
+{
+    find_levels();
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, set_up}, {0, NULL}};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_compiled", NULL, 0, functions, slots, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__compiled(void)
 {

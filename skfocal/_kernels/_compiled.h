@@ -1,4 +1,4 @@
-/* The kernels in the number type T, with its integers I and U and its constants, all defined by _compiled.c.
+/* The kernels in the number type T, with its integers I and U and its constants, all defined by _compiled_types.h.
  *
  * Letters and formulas are those of binary.py and softmax.py. Loops run over rows, without a branch or a call that is not
  * inlined, so that they become vector instructions. NaN stays NaN: of two numbers the first is kept unless the second is
@@ -147,18 +147,18 @@ static inline void NAME(store)(const T *from, int n, const Array *a, Py_ssize_t 
     char *to = (char *)a->view.buf + row * a->stride + k * a->class_stride;
     if (a->is_double && a->contiguous)
         for (int i = 0; i < n; i++)
-            ((double *)to)[i] = rounded_double(from[i], drop_bits);
+            ((double *)to)[i] = OF_LEVEL(rounded_double)(from[i], drop_bits);
     else if (a->is_double)
         for (int i = 0; i < n; i++) {
-            double x = rounded_double(from[i], drop_bits);
+            double x = OF_LEVEL(rounded_double)(from[i], drop_bits);
             memcpy(to + i * a->stride, &x, sizeof x);
         }
     else if (a->contiguous)
         for (int i = 0; i < n; i++)
-            ((float *)to)[i] = rounded_float((float)from[i], drop_bits);
+            ((float *)to)[i] = OF_LEVEL(rounded_float)((float)from[i], drop_bits);
     else
         for (int i = 0; i < n; i++) {
-            float x = rounded_float((float)from[i], drop_bits);
+            float x = OF_LEVEL(rounded_float)((float)from[i], drop_bits);
             memcpy(to + i * a->stride, &x, sizeof x);
         }
 }
@@ -242,7 +242,7 @@ static inline void NAME(store_derivatives)(const Call *call, Py_ssize_t row, Py_
     NAME(store)(h, n, &call->hessian, row, k, call->drop_bits);
 }
 
-VECTORISED static int NAME(binary)(const Call *call)
+static int NAME(binary)(const Call *call)
 {
     T minus_u[CHUNK], p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[4][CHUNK];
     I y[CHUNK];
@@ -297,7 +297,7 @@ VECTORISED static int NAME(binary)(const Call *call)
     return outcome;
 }
 
-VECTORISED static int NAME(softmax)(const Call *call)
+static int NAME(softmax)(const Call *call)
 {
     T p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[2][CHUNK];
     T top[CHUNK], others[CHUNK], rest[CHUNK], e_true[CHUNK], z_true[CHUNK], inverse[CHUNK];

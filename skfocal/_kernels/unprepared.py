@@ -1,7 +1,7 @@
 """Results from labels and scores as callers have them, which the kernels in C check as they read them.
 
-May import NumPy, ``arguments``, ``blocks`` and ``compiled``. The checks of ``arguments``, and the arrays that the kernels
-take otherwise, are several passes over the rows. Together these take as long as the kernel.
+May import NumPy, ``arguments``, ``blocks`` and ``compiled``. The checks of ``arguments``, and the arrays that the
+kernels take otherwise, are several passes over the rows. Together these take as long as the kernel.
 """
 
 from collections.abc import Callable
