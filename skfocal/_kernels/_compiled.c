@@ -1,6 +1,7 @@
 /* The kernels of binary.py and softmax.py in C: the same functions of the same letters, in one pass over the rows.
  *
- * _compiled.h has the formulas and is included once for each number type. This file has what is asked for by Python:
+ * _compiled.h has the formulas. _compiled_types.h includes it for each number type, and this file includes that for each
+ * level of vector instructions. This file has what is asked for by Python:
  *
  *     binary(z, minus_s, weight, gamma, scale, hessian_factor, least, floor, drop_bits, loss, gradient, hessian)
  *     softmax(z, y, weight, gamma, scale, hessian_factor, least, floor, drop_bits, loss, gradient, hessian)
@@ -29,10 +30,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What was tried; tests/conftest.py has the same. */
 #if !defined(__GNUC__) || (!defined(__clang__) && __GNUC__ < 12)
-#error "skfocal's kernels in C are for GCC 12 or later and for Clang; it uses NumPy instead"
+#error "skfocal's kernels in C are for GCC 12 or later and for Clang: skfocal uses NumPy instead"
+#elif !defined(__linux__) && !defined(__APPLE__)
+#error "skfocal's kernels in C are for Linux and macOS: skfocal uses NumPy instead"
 #elif !defined(__x86_64__) && !(defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-#error "skfocal's kernels in C are for x86-64 and ARM64; it uses NumPy instead"
+#error "skfocal's kernels in C are for x86-64 and ARM64: skfocal uses NumPy instead"
 #endif
 
 #define CHUNK 256          /* rows a time: what the loops leave to each other stays in the first-level cache */

@@ -17,6 +17,14 @@ GAMMAS = [0.0, 0.5, 1.0, 2.0, 1.3, "array"]
 PATTERN = 0xA5
 
 
+@pytest.fixture(autouse=True)
+def any_level(compiled):
+    """Chooses one of the processor's levels of vector instructions, by a random number generator."""
+    first, *_ = levels = compiled.levels()
+    yield lambda rng: compiled.use(str(rng.choice(levels)))
+    compiled.use(first)
+
+
 def in_odd_memory(rng, a, *, writable=False):
     """A view with the same numbers: strided, backwards, of either memory order, at any address, or one number for all.
 
@@ -96,9 +104,10 @@ RESULTS = ("loss", "gradient", "hessian")
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_right_arguments_in_any_memory(seed, compiled):
+def test_right_arguments_in_any_memory(seed, compiled, any_level):
     rng = np.random.default_rng(seed)
     for _ in range(40):
+        any_level(rng)
         name, arguments = problem(rng)
         odd, rooms = {}, {}
         for key, value in arguments.items():
@@ -155,9 +164,10 @@ def wrong_ones(rng, key, value):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_wrong_arguments_are_errors(seed, compiled):
+def test_wrong_arguments_are_errors(seed, compiled, any_level):
     rng = np.random.default_rng(seed)
     for _ in range(4):
+        any_level(rng)
         name, arguments = problem(rng)
         for key, value in arguments.items():
             for wrong in wrong_ones(rng, key, value):
@@ -169,10 +179,11 @@ def test_wrong_arguments_are_errors(seed, compiled):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_wrong_values_touch_no_other_memory(seed, compiled):
+def test_wrong_values_touch_no_other_memory(seed, compiled, any_level):
     rng = np.random.default_rng(seed)
     values = [np.nan, np.inf, -np.inf, -1, 0.5, 2.0**31, -(2.0**31), 2.0**32, 2.0**63, 2.0**64, 1e300, 5e-324, -0.0]
     for _ in range(40):
+        any_level(rng)
         name, arguments = problem(rng)
         for key, value in arguments.items():
             if isinstance(value, np.ndarray) and value.size and key not in RESULTS:

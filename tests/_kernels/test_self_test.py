@@ -141,7 +141,8 @@ def test_a_wrong_build_is_found_at_import_and_numpy_does_the_work(compiled, tmp_
         "-o",
         library,
     ]
-    subprocess.run([compiler, *arguments, "-lm"], check=True)
+    arguments += ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-lm"]
+    subprocess.run([compiler, *arguments], check=True)
     run = subprocess.run(
         [sys.executable, "-P", "-c", IMPORT, library], check=True, capture_output=True, text=True,
         env={**os.environ, "SKFOCAL_COMPILED": "1"},
