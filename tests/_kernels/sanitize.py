@@ -82,8 +82,10 @@ def main():
             "SKFOCAL_COMPILED": "1",
         }
         tests = [str(ROOT / "tests" / "_kernels" / test) for test in TESTS]
-        # -P: the copy, not the sources beside this file.
-        command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+        # -P: the copy, not the sources beside this file. --capture=sys: a sanitizer ends the process, and what it wrote
+        # would be lost with it.
+        options = ["-q", "-p", "no:cacheprovider", "--capture=sys"]
+        command = [sys.executable, "-P", "-m", "pytest", *options, *tests]
         return subprocess.run([*command, *sys.argv[1:]], env=environment, cwd=ROOT, check=False).returncode
 
 
