@@ -21,8 +21,9 @@ def readme():
 compiled = Extension(
     "skfocal._kernels._compiled",
     sources=["skfocal/_kernels/_compiled.c"],
-    depends=["skfocal/_kernels/_compiled.h"],
-    # The last two change no result: nobody looks at errno or floating-point traps, so loops may be vectorized.
+    depends=["skfocal/_kernels/_compiled.h", "skfocal/_kernels/_compiled_types.h"],
+    # For GCC and Clang; the source refuses others. The last two change no result: nobody looks at errno or
+    # floating-point traps, so loops may be vectorized.
     extra_compile_args=["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"],
     py_limited_api=True,
     optional=True,  # where it does not compile NumPy does the work

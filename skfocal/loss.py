@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import softmax as scipy_softmax
 
-from skfocal._kernels import binary, softmax
+from skfocal._kernels import binary, softmax, unprepared
 from skfocal._kernels.arguments import (
     Calibration,
     as_labels,
@@ -111,6 +111,11 @@ class FocalLoss:
             )
         return values
 
+    def _for_classes(self, n_classes: int) -> tuple[Gamma, Array | None]:
+        """``gamma`` and ``alpha``, one number for all classes or one for each of them; no alpha is None."""
+        gamma = self.gamma if isinstance(self.gamma, float) else self.gamma_per_class(n_classes)
+        return gamma, None if self.alpha is None else self.alpha_per_class(n_classes)
+
     # The loss and its derivatives
 
     def on(
@@ -142,12 +147,12 @@ class FocalLoss:
         self, y: Array, n_scores: int, weight: Array | None, dtype: Any
     ) -> BinaryLossOnData | MulticlassLossOnData:
         """`on` without checks of the labels and weights."""
-        n_classes = max(2, n_scores)
-        if self.alpha is not None:
-            alpha = self.alpha_per_class(n_classes).astype(dtype)[y]
-            weight = alpha if weight is None else alpha * weight
-        gamma: Gamma
-        gamma = self.gamma if isinstance(self.gamma, float) else self.gamma_per_class(n_classes).astype(dtype)[y]
+        gamma, alpha = self._for_classes(max(2, n_scores))
+        if alpha is not None:
+            of_rows = alpha.astype(dtype)[y]
+            weight = of_rows if weight is None else of_rows * weight
+        if isinstance(gamma, np.ndarray):
+            gamma = gamma.astype(dtype)[y]
         if n_scores == 1:
             minus_s = y.astype(dtype)
             minus_s *= -2
@@ -177,6 +182,9 @@ class FocalLoss:
         -------
         ndarray of shape (n,)
         """
+        done = unprepared.results(y_true, raw_prediction, sample_weight, self._for_classes, 0)
+        if done is not None:
+            return done[0]
         data, raw = self._on(y_true, raw_prediction, sample_weight)
         return data.loss(raw)
 
@@ -189,6 +197,9 @@ class FocalLoss:
         -------
         ndarray of shape (n,) or (n, K)
         """
+        done = unprepared.results(y_true, raw_prediction, sample_weight, self._for_classes, 1)
+        if done is not None:
+            return done[0]
         data, raw = self._on(y_true, raw_prediction, sample_weight)
         return data.loss_gradient(raw)[1]
 
@@ -205,6 +216,9 @@ class FocalLoss:
         hessian : ndarray of shape (n,) or (n, K)
             For K scores, the diagonal of each row's K x K Hessian matrix.
         """
+        done = unprepared.results(y_true, raw_prediction, sample_weight, self._for_classes, 2)
+        if done is not None:
+            return done[0], done[1]
         raw = check_raw_prediction(raw_prediction)
         labels = as_labels(y_true, raw.shape[0])
         n_scores = _n_scores(raw)

@@ -40,8 +40,8 @@ def why_no_compiled_kernels():
     """What the world outside lacks for the kernels in C, or "": then they have to be there, and are tested."""
     if os.environ.get("SKFOCAL_COMPILED") == "0":
         return "SKFOCAL_COMPILED=0 asks for the kernels in NumPy"
-    if (platform.system(), platform.machine(), platform.libc_ver()[0]) != ("Linux", "x86_64", "glibc"):
-        return "the kernels in C are for Linux with x86-64 and glibc"
+    if platform.system() not in ("Linux", "Darwin") or platform.machine() not in ("x86_64", "aarch64", "arm64"):
+        return "the kernels in C are for Linux and macOS with x86-64 or ARM64"
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     if not shutil.which(compiler) or not Path(sysconfig.get_path("include"), "Python.h").exists():
         return f"no compiler {compiler} or no headers of Python to build the kernels in C with"
@@ -49,8 +49,8 @@ def why_no_compiled_kernels():
         [compiler, "-dM", "-E", "-xc", os.devnull], capture_output=True, text=True, check=False
     ).stdout
     versions = dict(line.split()[1:3] for line in macros.splitlines() if len(line.split()) > 2)
-    if "__clang__" in versions or int(versions.get("__GNUC__", 0)) < 12:
-        return f"{compiler} is not GCC 12 or later, which the kernels in C need"
+    if "__clang__" not in versions and int(versions.get("__GNUC__", 0)) < 12:
+        return f"{compiler} is neither Clang nor GCC 12 or later, which the kernels in C need"
     return ""
 
 

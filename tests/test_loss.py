@@ -200,6 +200,7 @@ def test_bad_parameters(gamma, alpha, error, match):
         ([0, 1], [0.0, np.inf], None, ValueError, "raw_prediction must be finite"),
         ([0, 1], ["a", "b"], None, TypeError, "raw_prediction must be numeric"),
         ([0, 1], np.zeros((2, 2, 2)), None, ValueError, "raw_prediction must have shape"),
+        ([0, 1], np.zeros((2, 0)), None, ValueError, r"raw_prediction must have shape \(n,\) or .*, got \(2, 0\)"),
         ([0, 1], [0.0, 1.0], [1.0], ValueError, "sample_weight must have shape"),
         ([0, 1], [0.0, 1.0], [1.0, -1.0], ValueError, "sample_weight must be finite"),
         ([0, 1], [0.0, 1.0], [1.0, np.nan], ValueError, "sample_weight must be finite"),

@@ -47,7 +47,8 @@ def show_versions() -> None:
     print("\nThreads:")
     for library in threadpool_info():
         print(f"    {library.get('internal_api')} {library.get('version') or ''}: {library.get('num_threads')}")
-    print(f"\nKernels: {'C' if _kernels.compiled is not None else 'NumPy'}")
+    compiled = _kernels.compiled
+    print("\nKernels:", f"NumPy ({_kernels.why_not_compiled})" if compiled is None else f"C ({compiled.level()})")
 
 
 def _version(name: str) -> str:

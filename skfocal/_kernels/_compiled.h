@@ -1,4 +1,4 @@
-/* The kernels in the number type T, with its integers I and U and its constants, all defined by _compiled.c.
+/* The kernels in the number type T, with its integers I and U and its constants, all defined by _compiled_types.h.
  *
  * Letters and formulas are those of binary.py and softmax.py. Loops run over rows, without a branch or a call that is not
  * inlined, so that they become vector instructions. NaN stays NaN: of two numbers the first is kept unless the second is
@@ -50,23 +50,115 @@ static inline const T *NAME(load)(const Array *a, Py_ssize_t row, Py_ssize_t k, 
     return room;
 }
 
+/* Class indices of n rows, with 0 for what is none; whether there was any such. */
+static inline int NAME(load_labels)(const Array *a, Py_ssize_t row, int n, Py_ssize_t n_classes, I *y)
+{
+    const Py_ssize_t size = a->view.itemsize;
+    const char *from = (const char *)a->view.buf + row * a->stride;
+    uint64_t room[CHUNK];
+    if (!a->contiguous) {
+        for (int i = 0; i < n; i++)
+            memcpy((char *)room + i * size, from + i * a->stride, size);
+        from = (const char *)room;
+    }
+    const uint32_t last = (uint32_t)(n_classes - 1); /* below 2**31: see MOST_CLASSES */
+    int32_t wrong = 0;
+    /* A negative number read without its sign is above the largest of its type. */
+#define READ_INTEGERS(type, largest)                                                              \
+    {                                                                                             \
+        const type top = last < (largest) >> (a->kind == 'i') ? (type)last : (largest) >> (a->kind == 'i'); \
+        for (int i = 0; i < n; i++) {                                                             \
+            type label = ((const type *)from)[i];                                                 \
+            wrong |= label > top;                                                                 \
+            y[i] = label > top ? 0 : (I)label;                                                    \
+        }                                                                                         \
+    }
+#define READ_FLOATS(type)                                                                                      \
+    {                                                                                                          \
+        if (n_classes == 2) /* the usual case, and without a conversion half as long */                        \
+            for (int i = 0; i < n; i++) {                                                                      \
+                type label = ((const type *)from)[i];                                                          \
+                wrong |= !((label == 0) | (label == 1));                                                       \
+                y[i] = label == 1;                                                                             \
+            }                                                                                                  \
+        else                                                                                                   \
+            for (int i = 0; i < n; i++) {                                                                      \
+                type label = ((const type *)from)[i];                                                          \
+                int32_t whole = (int32_t)(label >= 0 && label < 2147483648 ? label : -1);                      \
+                int bad = ((type)whole != label) | ((uint32_t)whole > last);                                   \
+                wrong |= bad;                                                                                  \
+                y[i] = bad ? 0 : whole;                                                                        \
+            }                                                                                                  \
+    }
+    if (a->kind == 'f' && size == 8)
+        READ_FLOATS(double)
+    else if (a->kind == 'f')
+        READ_FLOATS(float)
+    else if (size == 8)
+        READ_INTEGERS(uint64_t, UINT64_MAX)
+    else if (size == 4)
+        READ_INTEGERS(uint32_t, UINT32_MAX)
+    else if (size == 2)
+        READ_INTEGERS(uint16_t, UINT16_MAX)
+    else
+        READ_INTEGERS(uint8_t, UINT8_MAX)
+#undef READ_INTEGERS
+#undef READ_FLOATS
+    return wrong;
+}
+
+static inline int NAME(any_infinite)(const T *x, int n) /* or NaN */
+{
+    I any = 0;
+    for (int i = 0; i < n; i++)
+        any |= !((x[i] < 0 ? -x[i] : x[i]) <= HUGEST);
+    return any != 0;
+}
+
+/* A class's entry of a table by class. */
+static inline T NAME(of_class)(const Array *table, I label)
+{
+    double entry;
+    memcpy(&entry, (const char *)table->view.buf + label * table->stride, sizeof entry);
+    return (T)entry;
+}
+
+static inline const T *NAME(load_weight)(const Call *call, Py_ssize_t row, int n, const I *y, T *room)
+{
+    const T *weight = NAME(load)(&call->weight, row, 0, n, room);
+    if (!call->alphas.given)
+        return weight;
+    for (int i = 0; i < n; i++)
+        room[i] = NAME(of_class)(&call->alphas, y[i]) * (weight ? weight[i] : 1);
+    return room;
+}
+
+static inline const T *NAME(load_gammas)(const Call *call, Py_ssize_t row, int n, const I *y, T *room)
+{
+    if (!call->of_labels || !call->gammas.given)
+        return NAME(load)(&call->gammas, row, 0, n, room);
+    for (int i = 0; i < n; i++)
+        room[i] = NAME(of_class)(&call->gammas, y[i]);
+    return room;
+}
+
 static inline void NAME(store)(const T *from, int n, const Array *a, Py_ssize_t row, Py_ssize_t k, int drop_bits)
 {
     char *to = (char *)a->view.buf + row * a->stride + k * a->class_stride;
     if (a->is_double && a->contiguous)
         for (int i = 0; i < n; i++)
-            ((double *)to)[i] = rounded_double(from[i], drop_bits);
+            ((double *)to)[i] = OF_LEVEL(rounded_double)(from[i], drop_bits);
     else if (a->is_double)
         for (int i = 0; i < n; i++) {
-            double x = rounded_double(from[i], drop_bits);
+            double x = OF_LEVEL(rounded_double)(from[i], drop_bits);
             memcpy(to + i * a->stride, &x, sizeof x);
         }
     else if (a->contiguous)
         for (int i = 0; i < n; i++)
-            ((float *)to)[i] = rounded_float((float)from[i], drop_bits);
+            ((float *)to)[i] = OF_LEVEL(rounded_float)((float)from[i], drop_bits);
     else
         for (int i = 0; i < n; i++) {
-            float x = rounded_float((float)from[i], drop_bits);
+            float x = OF_LEVEL(rounded_float)((float)from[i], drop_bits);
             memcpy(to + i * a->stride, &x, sizeof x);
         }
 }
@@ -133,7 +225,8 @@ static inline void NAME(store_loss)(const Call *call, Py_ssize_t row, int n, con
 static inline void NAME(store_derivatives)(const Call *call, Py_ssize_t row, Py_ssize_t k, int n, const T *g, T *h)
 {
     const T factor = (T)call->factor, least = (T)call->least, smallest = (T)call->floor;
-    NAME(store)(g, n, &call->gradient, row, k, call->drop_bits);
+    if (call->gradient.given)
+        NAME(store)(g, n, &call->gradient, row, k, call->drop_bits);
     if (!call->hessian.given)
         return;
     for (int i = 0; i < n; i++)
@@ -149,16 +242,28 @@ static inline void NAME(store_derivatives)(const Call *call, Py_ssize_t row, Py_
     NAME(store)(h, n, &call->hessian, row, k, call->drop_bits);
 }
 
-VECTORISED static int NAME(binary)(const Call *call)
+static int NAME(binary)(const Call *call)
 {
     T minus_u[CHUNK], p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[4][CHUNK];
+    I y[CHUNK];
     const T scale = (T)call->scale;
     const int log_loss = !call->gammas.given && call->gamma == 0;
+    int outcome = DONE;
     for (Py_ssize_t row = 0; row < call->n_rows; row += CHUNK) {
         const int n = call->n_rows - row < CHUNK ? (int)(call->n_rows - row) : CHUNK;
-        const T *z = NAME(load)(&call->z, row, 0, n, room[0]), *minus_s = NAME(load)(&call->labels, row, 0, n, room[1]);
-        const T *weight = NAME(load)(&call->weight, row, 0, n, room[2]);
-        const T *gammas = NAME(load)(&call->gammas, row, 0, n, room[3]);
+        const T *z = NAME(load)(&call->z, row, 0, n, room[0]), *minus_s = room[1];
+        if (!call->of_labels)
+            minus_s = NAME(load)(&call->labels, row, 0, n, room[1]);
+        else {
+            if (NAME(load_labels)(&call->labels, row, n, 2, y))
+                outcome |= WRONG_LABEL;
+            if (NAME(any_infinite)(z, n))
+                outcome |= WRONG_SCORE;
+            for (int i = 0; i < n; i++)
+                room[1][i] = y[i] ? -1 : 1;
+        }
+        const T *weight = NAME(load_weight)(call, row, n, y, room[2]);
+        const T *gammas = NAME(load_gammas)(call, row, n, y, room[3]);
         for (int i = 0; i < n; i++) {
             /* With a = exp(-abs(u)) nothing overflows; its place in p, q and their logarithms depends on the sign of u. */
             T x = minus_s[i] * z[i], size = x < 0 ? -x : x;
@@ -176,7 +281,7 @@ VECTORISED static int NAME(binary)(const Call *call)
             }
         NAME(power)(n, q, log_q, call->gamma, gammas, weight, scale, qg);
         NAME(store_loss)(call, row, n, qg, L, A);
-        if (!call->gradient.given)
+        if (!call->gradient.given && !call->hessian.given)
             continue;
         if (log_loss)
             for (int i = 0; i < n; i++) {
@@ -189,16 +294,17 @@ VECTORISED static int NAME(binary)(const Call *call)
             t[i] = A[i] * minus_s[i];
         NAME(store_derivatives)(call, row, 0, n, t, H);
     }
-    return 1;
+    return outcome;
 }
 
-VECTORISED static int NAME(softmax)(const Call *call)
+static int NAME(softmax)(const Call *call)
 {
     T p[CHUNK], q[CHUNK], L[CHUNK], log_q[CHUNK], qg[CHUNK], A[CHUNK], H[CHUNK], t[CHUNK], room[2][CHUNK];
     T top[CHUNK], others[CHUNK], rest[CHUNK], e_true[CHUNK], z_true[CHUNK], inverse[CHUNK];
     I y[CHUNK];
     const T scale = (T)call->scale;
     const int log_loss = !call->gammas.given && call->gamma == 0;
+    int outcome = DONE;
     const int by_products = log_loss || (!call->gammas.given && (call->gamma == 0.5 || call->gamma == 1 || call->gamma == 2));
     const Py_ssize_t K = call->n_classes;
     Py_ssize_t rows = CHUNK_NUMBERS / (K ? K : 1) / 16 * 16;
@@ -207,18 +313,15 @@ VECTORISED static int NAME(softmax)(const Call *call)
     const size_t columns = K ? (size_t)K : 1;
     T *e = malloc(columns * (size_t)rows * sizeof(T)); /* class by class */
     if (!e)
-        return 0;
+        return NO_MEMORY;
     for (Py_ssize_t row = 0; row < call->n_rows; row += rows) {
         const int n = call->n_rows - row < rows ? (int)(call->n_rows - row) : (int)rows;
-        const T *weight = NAME(load)(&call->weight, row, 0, n, room[0]);
-        const T *gammas = NAME(load)(&call->gammas, row, 0, n, room[1]);
-        const char *labels = (const char *)call->labels.view.buf + row * call->labels.stride;
-        for (int i = 0; i < n; i++) {
-            Py_ssize_t label;
-            memcpy(&label, labels + i * call->labels.stride, sizeof label);
-            y[i] = (I)label;
+        if (NAME(load_labels)(&call->labels, row, n, K, y))
+            outcome |= WRONG_LABEL;
+        const T *weight = NAME(load_weight)(call, row, n, y, room[0]);
+        const T *gammas = NAME(load_gammas)(call, row, n, y, room[1]);
+        for (int i = 0; i < n; i++)
             others[i] = rest[i] = e_true[i] = z_true[i] = 0;
-        }
         for (Py_ssize_t k = 0; k < K; k++) {
             T *e_k = e + k * rows;
             const T *z_k = NAME(load)(&call->z, row, k, n, e_k);
@@ -226,6 +329,8 @@ VECTORISED static int NAME(softmax)(const Call *call)
                 memcpy(e_k, z_k, n * sizeof(T));
             for (int i = 0; i < n; i++)
                 top[i] = k && !(e_k[i] > top[i]) ? top[i] : e_k[i];
+            if (call->of_labels && NAME(any_infinite)(e_k, n))
+                outcome |= WRONG_SCORE;
         }
         for (Py_ssize_t k = 0; k < K; k++) {
             T *e_k = e + k * rows;
@@ -258,7 +363,7 @@ VECTORISED static int NAME(softmax)(const Call *call)
                 log_q[i] = NAME(log_)(q[i] < TINY ? TINY : q[i]);
         NAME(power)(n, q, log_q, call->gamma, gammas, weight, scale, qg);
         NAME(store_loss)(call, row, n, qg, L, A);
-        if (!call->gradient.given)
+        if (!call->gradient.given && !call->hessian.given)
             continue;
         if (log_loss)
             for (int i = 0; i < n; i++) {
@@ -297,7 +402,7 @@ VECTORISED static int NAME(softmax)(const Call *call)
         }
     }
     free(e);
-    return 1;
+    return outcome;
 }
 
 #undef T
@@ -306,6 +411,7 @@ VECTORISED static int NAME(softmax)(const Call *call)
 #undef NAME
 #undef SQRT
 #undef LARGEST
+#undef HUGEST
 #undef TINY
 #undef MANTISSA_BITS
 #undef BIAS

@@ -90,6 +90,14 @@ def check_calibration(calibration: Any) -> Calibration:
 
 def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
     """Finite scores, (n,) for two classes or (n, K); float32 stays, everything else becomes float64."""
+    raw = as_raw_prediction(raw_prediction)
+    if not np.isfinite(raw).all():
+        raise ValueError("raw_prediction must be finite, got NaN or infinity")
+    return raw
+
+
+def as_raw_prediction(raw_prediction: ArrayLike) -> Array:
+    """`check_raw_prediction` of shape and dtype alone: values are not checked."""
     raw = np.asarray(raw_prediction)
     if raw.dtype != np.float32:
         try:
@@ -98,12 +106,10 @@ def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
             raise TypeError(f"raw_prediction must be numeric, got dtype {raw.dtype}") from error
     if raw.ndim == 2 and raw.shape[1] == 1:
         raw = raw[:, 0]
-    if raw.ndim not in (1, 2):
+    if raw.ndim not in (1, 2) or raw.shape[1:] == (0,):
         raise ValueError(f"raw_prediction must have shape (n,) or (n, n_classes), got {raw.shape}")
     if raw.shape[0] == 0:
         raise ValueError("raw_prediction must have at least one row, got 0")
-    if not np.isfinite(raw).all():
-        raise ValueError("raw_prediction must be finite, got NaN or infinity")
     return raw
 
 

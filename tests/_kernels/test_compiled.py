@@ -98,14 +98,61 @@ def test_compiled_kernels_refuse_what_they_cannot_read(compiled):
         compiled.softmax(Z, y.astype(np.int32), None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, Z, Z)
     with pytest.raises(ValueError, match="gradient has the wrong type or shape"):
         compiled.softmax(Z, y, None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, Z[:, :1], Z)
+    for label in (-1, 2, 2**32):
+        with pytest.raises(ValueError, match=r"y must hold class indices 0 .. 1"):
+            compiled.softmax(Z, np.full(3, label), None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, None, Z, Z)
 
 
-@pytest.mark.parametrize("n_classes", [2**31, 2**57])
+def test_compiled_kernels_refuse_labels_and_tables_that_they_cannot_read(compiled):
+    z, y, g, h = np.zeros(3), np.zeros(3, np.int8), np.empty(3), np.empty(3)
+    Z, G, H = np.zeros((3, 4)), np.empty((3, 4)), np.empty((3, 4))
+    assert compiled.binary_of_labels(z, y, None, np.ones(2), np.ones(2), None, g, h) is True
+    assert compiled.softmax_of_labels(Z, y, None, np.ones(4), np.ones(4), None, G, H) is True
+    for bad in (
+        (z, y.astype(np.float16), None, 1.0, None, None, g, h),
+        (z, y.astype(np.complex64), None, 1.0, None, None, g, h),
+        (z, y.astype(">f8"), None, 1.0, None, None, g, h),
+        (z, y.astype(object), None, 1.0, None, None, g, h),
+        (z, y.astype("S1"), None, 1.0, None, None, g, h),
+        (z, y.astype("datetime64[s]").astype(np.void), None, 1.0, None, None, g, h),
+        (z, y[:2], None, 1.0, None, None, g, h),
+        (z, y[:, np.newaxis], None, 1.0, None, None, g, h),
+        (z, y, None, np.ones(3), None, None, g, h),
+        (z, y, None, np.ones(2, np.float32), None, None, g, h),
+        (z, y, None, 1.0, np.ones(3), None, g, h),
+    ):
+        with pytest.raises(ValueError, match="wrong type or shape"):
+            compiled.binary_of_labels(*bad)
+    with pytest.raises(ValueError, match="alpha has the wrong type or shape"):
+        compiled.softmax_of_labels(Z, y, None, 1.0, np.ones(3), None, G, H)
+    with pytest.raises(TypeError, match="exactly 8"):
+        compiled.binary_of_labels(z, y)
+
+
+@pytest.mark.parametrize("n_scores", [1, 3])
+def test_each_result_may_be_asked_for_alone(n_scores, compiled):
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(300, n_scores)), rng.integers(max(2, n_scores), size=300)
+    data = (z[:, 0], 1.0 - 2 * y) if n_scores == 1 else (z, y)
+    kernel = compiled.binary if n_scores == 1 else compiled.softmax
+
+    def fill(*wanted):
+        results = [np.full(300 if i == 0 else data[0].shape, np.nan) if i in wanted else None for i in range(3)]
+        kernel(*data, None, 1.3, 1.0, 1.0, 0.25, 0.0, 0, *results)
+        return results
+
+    together = fill(0, 1, 2)
+    assert np.isfinite(np.concatenate([a.reshape(-1) for a in together])).all()
+    for i in range(3):
+        assert_array_equal(fill(i)[i], together[i])
+
+
+@pytest.mark.parametrize("n_classes", [0, 2**31, 2**57])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_compiled_kernels_refuse_more_classes_than_they_can_count(n_classes, dtype, compiled):
+def test_compiled_kernels_refuse_no_classes_and_more_than_they_can_count(n_classes, dtype, compiled):
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, dtype), (1, n_classes), (8, 0))
     loss = np.empty(1, dtype)
-    with pytest.raises(ValueError, match=f"raw_prediction must have at most 2147483647 classes, got {n_classes}"):
+    with pytest.raises(ValueError, match=f"raw_prediction must have from 1 to 2147483647 classes, got {n_classes}"):
         compiled.softmax(huge, np.zeros(1, np.intp), None, 1.0, 1.0, 1.0, 0.0, 0.0, 0, loss, None, None)
 
 

@@ -18,14 +18,23 @@ MARGINS = (-700.0, -300.0, -80.0, -40.5, -20.0, -7.3, -2.8, -1.0, -0.1, 0.0, 1e-
 MARGINS += (17.0, 36.7, 40.0, 80.0, 300.0, 700.0)
 
 
-@pytest.fixture(params=["C", "NumPy", "NumPy without log1p"], autouse=True)
+LEVELS = [None] if _kernels.compiled is None else _kernels.compiled.levels()
+
+
+@pytest.fixture(params=[*(f"C, {level}" for level in LEVELS), "NumPy", "NumPy without log1p"], autouse=True)
 def code(request, monkeypatch):
-    """Every test is of the kernels in C, and of those in NumPy with either way to a logarithm."""
-    if request.param == "C":
-        request.getfixturevalue("compiled")
+    """Every test is of the kernels in C at each level of vector instructions that this processor has, and of those in
+    NumPy with either way to a logarithm.
+    """
+    if request.param.startswith("C, "):
+        compiled = request.getfixturevalue("compiled")
+        compiled.use(request.param.removeprefix("C, "))
+        yield
+        compiled.use(LEVELS[0])
     else:
         monkeypatch.setattr(_kernels, "compiled", None)
         monkeypatch.setattr(binary, "has_fast_log1p", lambda dtype: request.param == "NumPy")
+        yield
 
 
 @cache
