@@ -10,6 +10,13 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 
 from skfocal._common.labels import encode_labels, index_labels
+from skfocal._common.several_labels import (
+    CLASSES,
+    check_label_scores,
+    has_several_labels,
+    losses_of_labels,
+    mean_loss_of_labels,
+)
 from skfocal._kernels.arguments import check_raw_prediction
 from skfocal.loss import FocalLoss
 
@@ -29,14 +36,15 @@ def focal_loss(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
-        True labels.
-    raw_prediction : array-like of shape (n_samples,) or (n_samples, n_classes)
+    y_true : array-like of shape (n_samples,) or (n_samples, n_labels)
+        True labels; of several labels a row zeros and ones.
+    raw_prediction : array-like of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
         Scores before the sigmoid or softmax, as ``decision_function`` gives them. Not probabilities.
     gamma : float or sequence of floats, default=2.0
-        Focusing parameter >= 0, one or one per class.
+        Focusing parameter >= 0, one or one per class; of several labels a row one or one per label.
     alpha : float, sequence of floats or None, default=None
-        Class weights, see `skfocal.FocalLoss`.
+        Class weights, see `skfocal.FocalLoss`. Of several labels a row a number in (0, 1), the weight of class 1, or
+        one per label.
     sample_weight : array-like of shape (n_samples,), default=None
     labels : array-like of shape (n_classes,), default=None
         Labels in the order of the columns of ``raw_prediction`` (for one column: negative, positive). None:
@@ -45,7 +53,7 @@ def focal_loss(
     Returns
     -------
     float
-        At least 0, lower is better, in nats.
+        At least 0, lower is better, in nats. Of several labels a row the mean over the labels.
 
     Raises
     ------
@@ -62,6 +70,11 @@ def focal_loss(
     >>> round(focal_loss(["no", "yes"], [-4.0, -1.0]), 6)
     0.350937
     """
+    if has_several_labels(y_true):
+        if labels is not None and not np.array_equal(labels, CLASSES):
+            raise ValueError(f"labels must be None or [0, 1] for several labels a row, got {labels!r}")
+        y, raw = check_label_scores(y_true, raw_prediction)
+        return mean_loss_of_labels(losses_of_labels(FocalLoss(gamma, alpha), y.shape[1]), y, raw, sample_weight)
     raw = check_raw_prediction(raw_prediction)
     n_classes = 2 if raw.ndim == 1 else raw.shape[1]
     if labels is None:

@@ -9,14 +9,13 @@ import xgboost as xgb
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC, FocalBoosterMixin
+from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC
 from skfocal._common.evaluation_sets import EvaluationSets, pairs_of
-from skfocal._common.rows import Rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
-from skfocal.xgboost._bins import bin_weights
 from skfocal.xgboost._evaluation import as_pairs
+from skfocal.xgboost._labels import SeveralLabelsMixin, rows_of, training_of
 from skfocal.xgboost._model_file import (
     from_booster,
     load,
@@ -24,11 +23,11 @@ from skfocal.xgboost._model_file import (
     put_state_if_it_can_be_told,
     state_in_training,
 )
-from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
+from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like, with_text_names
 from skfocal.xgboost._training import Training, check_continuation, with_known_info
 
 
-class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
+class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
     __doc__ = f"""XGBoost classifier trained with the focal loss.
 
     An ``XGBClassifier``: its constructor parameters, ``fit`` arguments, attributes and plots work as there. It
@@ -98,54 +97,9 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # The parent's binary loss also trains several labels a row at once.
-        tags.classifier_tags.multi_label = False
-        tags.target_tags.multi_output = False
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = False  # which to scikit-learn means columns of more than two classes as well
         return tags
-
-    # Attributes that the parent computes and scikit-learn's validation wants to set
-
-    @property
-    def classes_(self) -> Array:  # type: ignore[override]  # a property in the parent too
-        """Labels in sorted order, (n_classes,)."""
-        if not hasattr(self, "n_classes_"):
-            raise AttributeError(f"{type(self).__name__} has no classes_ before fit")
-        # During the parent's fit, and in a model that plain XGBoost saved, labels are indices.
-        return getattr(self, "_classes", np.arange(self.n_classes_))
-
-    @classes_.setter
-    def classes_(self, value: Array) -> None:
-        # XGBoost's Dask class assigns what it finds in the labels that it is given, which are indices.
-        self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns of the X of ``fit``."""
-        if not hasattr(self, "_n_features_in"):
-            return int(super().n_features_in_)
-        return self._n_features_in
-
-    @n_features_in_.setter
-    def n_features_in_(self, value: int) -> None:
-        self._n_features_in = value
-
-    @property
-    def feature_names_in_(self) -> Array:
-        """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
-        if not hasattr(self, "_n_features_in"):  # a loaded model: the booster has the names
-            names: Array = super().feature_names_in_
-            return names
-        if not hasattr(self, "_feature_names_in"):
-            raise AttributeError(f"{type(self).__name__} has no feature_names_in_: X had no column names in fit")
-        return self._feature_names_in
-
-    @feature_names_in_.setter
-    def feature_names_in_(self, value: Array) -> None:
-        self._feature_names_in = value
-
-    @feature_names_in_.deleter
-    def feature_names_in_(self) -> None:
-        self.__dict__.pop("_feature_names_in", None)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of this estimator, as they were given.
@@ -182,7 +136,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         X = in_memory(X)
         if not is_array_like(X):
             if names:
-                validate_data(self, X, reset=reset, skip_check_array=True)
+                validate_data(self, with_text_names(X), reset=reset, skip_check_array=True)
             return X
         return validate_data(
             self,
@@ -238,14 +192,14 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         self._check_parameters()
         with learning(self) as model:
             X_checked = model._check_X(X, reset=True)
-            rows = Rows(X_checked, y, sample_weight)
-            check_continuation(xgb_model, rows.classes)
+            rows = rows_of(X_checked, y, sample_weight)
+            check_continuation(xgb_model, rows.classes, 1 if rows.indices.ndim == 1 else rows.indices.shape[1])
             sets = EvaluationSets([] if eval_set is None else pairs_of(eval_set), X, y, rows)
-            model.focal_loss_ = model._build_loss(rows.classes, rows.indices, rows.weight, rows.outer_weights)
+            model._learn_loss(rows)
             model._fit_parent(
                 X_checked,
                 rows.indices,
-                Training(model, rows, is_continued=xgb_model is not None),
+                training_of(model, rows, is_continued=xgb_model is not None),
                 state_in_training(model, rows.classes),
                 base_margin=base_margin,
                 eval_set=as_pairs(sets, X_checked),
@@ -280,11 +234,16 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         # public way to give bins other weights than training; where it is not called, the bins are XGBoost's own.
         if ref is not None:
             return super()._create_dmatrix(ref, **kwargs)
-        if not self.balanced_bins:
-            return with_known_info(super()._create_dmatrix(ref, **kwargs))
         weight = kwargs.pop("weight")
-        data = super()._create_dmatrix(ref, weight=bin_weights(kwargs["label"], weight), **kwargs)
-        if not isinstance(data, xgb.QuantileDMatrix) and self.tree_method in (None, "auto", "hist"):
+        of_bins = self._training.bin_weight(is_balanced=self.balanced_bins)
+        data = super()._create_dmatrix(ref, weight=of_bins, **kwargs)
+        if of_bins is weight:
+            return with_known_info(data)
+        if (
+            self.balanced_bins
+            and not isinstance(data, xgb.QuantileDMatrix)
+            and self.tree_method in (None, "auto", "hist")
+        ):
             warn_user(
                 f"balanced_bins has no effect on X of type {type(kwargs['data']).__name__}, which XGBoost bins later: "
                 "give X as an array, a data frame or a CSR matrix, or balanced_bins=False"
