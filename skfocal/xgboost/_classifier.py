@@ -52,12 +52,22 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
 
     Notes
     -----
+    **Several labels a row.** With a y of zeros and ones of shape (n_samples, n_labels) each label has the loss of two
+    classes, its own class weights, start and scale. ``focal_gamma`` is a number or one per label; ``focal_alpha`` is
+    for all labels, as for one, or a sequence of one entry per label: numbers in (0, 1), the weights of class 1, dicts
+    ``{{0: 1.0, 1: 5.0}}``, "balanced", "effective" or None. ``multi_strategy`` is XGBoost's: with
+    "one_output_per_tree" each label has the trees of a model of it alone, but for the bins and
+    ``min_child_weight``, which labels share. `predict`, `predict_proba` and `decision_function` are of shape
+    (n_samples, n_labels), probabilities those of class 1. As in XGBoost ``classes_`` is [0, 1]. ``focal_loss_`` is a
+    tuple of one loss per label, ``class_weights_`` of shape (n_labels, 2). A label with one class in y is given its
+    prior.
+
     The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor ``reg_lambda`` and
     ``min_child_weight``, which are compared with sums of second derivatives, mean what they mean with log loss.
     ``gamma``, XGBoost's least gain of a split, and ``reg_alpha`` are compared with the loss itself and with first
     derivatives: the larger ``focal_gamma``, the more they prune.
 
-    The default evaluation metric is the focal loss that is trained. ``logloss``, ``mlogloss``, ``error`` and
+    The default evaluation metric is the focal loss that is trained, of several labels their mean. ``logloss``, ``mlogloss``, ``error`` and
     ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
     ``XGBClassifier``, and a `FocalMetric` scores.
 
@@ -169,11 +179,11 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
             NaN is a missing value.
-        y : array-like of shape (n_samples,)
-            Labels of two classes or more, of any kind.
+        y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
+            Labels of two classes or more, of any kind. Of several labels a row zeros and ones.
         sample_weight : array-like of shape (n_samples,), default=None
             Finite numbers >= 0.
-        base_margin : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+        base_margin : array-like of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels), default=None
             Scores to start at instead of the optimal constant; as everywhere in XGBoost they are no part of the
             model.
         eval_set : list of (X, y), default=None
@@ -271,8 +281,9 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes), float32
-            For two classes one score, > 0 where the second of ``classes_`` is decided for.
+        ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels), float32
+            For two classes and for each of several labels one score, > 0 where the second of ``classes_`` is decided
+            for.
         """
         check_is_fitted(self)
         raw: Array = xgb.XGBModel.predict(
@@ -307,7 +318,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
         raw = self.decision_function(
             X, validate_features=validate_features, base_margin=base_margin, iteration_range=iteration_range
@@ -328,8 +339,8 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), float32
-            In the order of ``classes_``.
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels), float32
+            In the order of ``classes_``; of several labels a row P(label=1) of each.
         """
         return self._probabilities(
             self.decision_function(

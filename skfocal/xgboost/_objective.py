@@ -163,6 +163,7 @@ class FocalMetric(FocalMetricBase):
     ----------
     gamma : float or sequence of K floats, default=2.0
     alpha : float, sequence of K floats or None, default=None
+        Of several labels a row gamma and alpha are as in `FocalObjective`; the metric is the mean over the labels.
 
     Notes
     -----
