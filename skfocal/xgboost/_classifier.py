@@ -67,9 +67,9 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
     ``gamma``, XGBoost's least gain of a split, and ``reg_alpha`` are compared with the loss itself and with first
     derivatives: the larger ``focal_gamma``, the more they prune.
 
-    The default evaluation metric is the focal loss that is trained, of several labels their mean. ``logloss``, ``mlogloss``, ``error`` and
-    ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is handed probabilities, as by
-    ``XGBClassifier``, and a `FocalMetric` scores.
+    The default evaluation metric is the focal loss that is trained, of several labels the mean over them. ``logloss``,
+    ``mlogloss``, ``error`` and ``merror`` are computed on what ``predict_proba`` and ``predict`` give; a callable is
+    handed probabilities, as by ``XGBClassifier``, and a `FocalMetric` scores.
 
     ``min_child_weight``, unless given, is XGBoost's 1, or less where a quarter of the rarest class would not reach it
     in a leaf while its rows are in doubt: below some 30 rows at ``focal_gamma=2``. The larger gamma, the smaller are

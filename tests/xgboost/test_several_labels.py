@@ -99,6 +99,17 @@ def test_the_objective_alone_is_the_built_in_one_at_gamma_zero(labels):
     )
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_base_margin_is_where_training_starts(labels, strategy):
+    X, Y, _ = labels
+    start = np.random.default_rng(0).normal(size=Y.shape)
+    parameters = {"multi_strategy": strategy, **FEW}
+    ours = FocalXGBClassifier(**AS_PARENT, **parameters).fit(X, Y, base_margin=start)
+    theirs = xgb.XGBClassifier(**parameters).fit(X, Y, base_margin=start)
+    keywords = {"output_margin": True, "base_margin": start}
+    assert_allclose(ours.predict(X, **keywords), theirs.predict(X, **keywords), rtol=0, atol=1e-5)
+
+
 # Against a model of each label alone
 
 GAMMA = (1.0, 2.0, 0.5)
