@@ -40,6 +40,11 @@ ARMS = {
 }
 
 
+def named(texts):
+    """The arms of these names; for a text that is no name, those that contain it."""
+    return [arm for arm in ARMS if any(arm == text or (text not in ARMS and text in arm) for text in texts)]
+
+
 def as_labels(X, y, group):
     """The table with a column of zeros and ones for each class but the most frequent, the rarest last."""
     counts = np.bincount(y)
@@ -71,7 +76,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=EXAMPLES, help="a folder of .npz or .csv.gz files")
     parser.add_argument("--sets", nargs="+", default=["page_blocks", "shuttle"])
-    parser.add_argument("--arms", nargs="+", default=[""], help="only arms whose names contain one of these")
+    parser.add_argument("--arms", nargs="+", default=[""], help="only these, or those whose names contain these")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--trees", type=int, default=100)
     options = parser.parse_args(arguments)
@@ -83,10 +88,8 @@ def main(arguments=None):
         print("| | AP, mean of labels | folds won/lost | AP, labels below 100 rows | log loss, ratio |")
         print("| --- | --- | --- | --- | --- |")
         first = None
-        for arm, make in ARMS.items():
-            if not any(text in arm for text in options.arms):
-                continue
-            model = make(n_estimators=options.trees, n_jobs=1, random_state=0)
+        for arm in named(options.arms):
+            model = ARMS[arm](n_estimators=options.trees, n_jobs=1, random_state=0)
             precision, loss = measure(model, X, y, group, Y, options.folds)
             first = first or (precision, loss)
             difference = (precision - first[0]).mean(axis=1).round(4)

@@ -393,7 +393,7 @@ WRONG = [
         {"focal_alpha": [{1: 2.0}, {2: 1.0}, {}]},
         r"focal_alpha must have labels of y as keys, one of \[0, 1\], got 2",
     ),
-    ("Y", {"focal_alpha": ["balanced", "ballanced", None]}, "focal_alpha must be 'balanced' or 'effective'"),
+    ("Y", {"focal_alpha": ["balanced", "even", None]}, "focal_alpha must be 'balanced' or 'effective'"),
     ("Y + 1", {}, r"y must hold zeros and ones where it has several columns, one per label, got \[2\]"),
     ("Y * 2 - 1", {}, r"y must hold zeros and ones .*got \[-1\].*MultiOutputClassifier"),
     ("np.where(Y, 1.0, np.nan)", {}, r"y must hold zeros and ones .*got \[nan\]"),
