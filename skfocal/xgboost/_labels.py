@@ -101,7 +101,8 @@ class TrainingOfLabels(Training):
     def bin_weight(self, *, is_balanced: bool) -> Array | None:
         """The mean over the labels of what each would be binned by alone, (n,), or None.
 
-        So each label has an equal share of the bins, and labels that are the same have the bins of one.
+        So each label has an equal share of the bins, and labels that are the same have the bins of one. Other rules
+        were no better, see docs/evidence.md.
         """
         if not is_balanced and not self.has_class_weights:
             return self.weight
