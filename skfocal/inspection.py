@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skfocal._common.labels import index_labels
+from skfocal._common.several_labels import refuse_several_labels
 from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
@@ -222,6 +223,7 @@ class FocalLossDisplay:
                 f"gamma must be a number >= 0 or one per class for an estimator without focal_loss_, got None for "
                 f"{type(estimator).__name__}"
             )
+        refuse_several_labels(y)
         classes = np.asarray(estimator.classes_)
         raw = np.asarray(estimator.decision_function(X), dtype=np.float64)
         indices = index_labels(y, classes, "y")

@@ -10,6 +10,13 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 
 from skfocal._common.labels import encode_labels, index_labels
+from skfocal._common.several_labels import (
+    CLASSES,
+    check_label_scores,
+    has_several_labels,
+    losses_of_labels,
+    mean_loss_of_labels,
+)
 from skfocal._kernels.arguments import check_raw_prediction
 from skfocal.loss import FocalLoss
 
@@ -29,14 +36,16 @@ def focal_loss(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
-        True labels.
-    raw_prediction : array-like of shape (n_samples,) or (n_samples, n_classes)
+    y_true : array-like of shape (n_samples,) or (n_samples, n_labels)
+        True labels. With several labels per row, zeros and ones.
+    raw_prediction : array-like of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
         Scores before the sigmoid or softmax, as returned by ``decision_function``, not probabilities.
     gamma : float or sequence of floats, default=2.0
-        Focusing parameter, from 0 to 100: one number, or one per class.
+        Focusing parameter, from 0 to 100: one number, or one per class. With several labels per row, one number or one
+        per label.
     alpha : float, sequence of floats or None, default=None
-        Class weights, as in `skfocal.FocalLoss`.
+        Class weights, as in `skfocal.FocalLoss`. With several labels per row, a number in (0, 1), which is the weight
+        of class 1, or one such number per label.
     sample_weight : array-like of shape (n_samples,), default=None
     labels : array-like of shape (n_classes,), default=None
         Labels in the order of the columns of ``raw_prediction``. If it has one column, the negative label comes first
@@ -46,7 +55,7 @@ def focal_loss(
     Returns
     -------
     float
-        The loss in nats, >= 0. Lower is better.
+        The loss in nats, >= 0. Lower is better. With several labels per row, the mean over the labels.
 
     Raises
     ------
@@ -63,6 +72,11 @@ def focal_loss(
     >>> round(focal_loss(["no", "yes"], [-4.0, -1.0]), 6)
     0.350937
     """
+    if has_several_labels(y_true):
+        if labels is not None and not np.array_equal(labels, CLASSES):
+            raise ValueError(f"labels must be None or [0, 1] for several labels a row, got {labels!r}")
+        y, raw = check_label_scores(y_true, raw_prediction)
+        return mean_loss_of_labels(losses_of_labels(FocalLoss(gamma, alpha), y.shape[1]), y, raw, sample_weight)
     raw = check_raw_prediction(raw_prediction)
     n_classes = 2 if raw.ndim == 1 else raw.shape[1]
     if labels is None:

@@ -267,3 +267,18 @@ def test_evidence_page_says_what_the_report_prints(report):
     lines = statistics.plain(statistics.read(results / "evidence.csv.xz"))
     for family in statistics.LIBRARIES:
         assert statistics.best_stock(statistics.of(lines, family)) == statistics.OPPONENTS[family]
+
+
+def test_benchmark_of_several_labels(two_tiny_sets):
+    pytest.importorskip("xgboost", exc_type=ImportError)
+    command = [sys.executable, BENCHMARKS / "several_labels.py", "--data", two_tiny_sets, "--sets", "three"]
+    options = ["--trees", "2", "--folds", "2", "--arms", "XGBClassifier", "FocalXGBClassifier, a fit per"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    y = np.load(two_tiny_sets / "three.npz")["y"]
+    counts = sorted(np.bincount(y).tolist(), reverse=True)
+    assert f"three: 150 rows, rows per label {counts[1:]}" in done.stdout
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if "XGBClassifier" in line]
+    assert [row[0].strip() for row in rows] == ["XGBClassifier", "FocalXGBClassifier, a fit per label"]
+    assert all(0 < float(row[1]) <= 1 and float(row[4]) > 0 for row in rows)
+    assert float(rows[0][4]) == 1.0

@@ -68,19 +68,11 @@ class FocalClassifierMixin:
     def _check_focal_parameters(self) -> None:
         """Check the parameters, as far as this is possible without data."""
         check_gamma(self.focal_gamma, "focal_gamma")
-        if is_number(self.focal_alpha) and self.focal_alpha >= 1:
-            raise ValueError(
-                f"focal_alpha must be in (0, 1) if it is one number, the weight of the second class, got "
-                f"{self.focal_alpha!r}: to weigh a class {self.focal_alpha:g} times the other, name it in a dict, "
-                f"{{label: {self.focal_alpha:g}}}"
-            )
-        if not isinstance(self.focal_alpha, (str, Mapping)):
-            check_alpha(self.focal_alpha, "focal_alpha")
-        elif isinstance(self.focal_alpha, str) and self.focal_alpha not in ("balanced", "effective"):
-            raise ValueError(
-                f"focal_alpha must be 'balanced' or 'effective' if it is a string, got {self.focal_alpha!r}"
-            )
+        self._check_focal_alpha()
         check_calibration(self.calibration)
+
+    def _check_focal_alpha(self) -> None:
+        check_focal_alpha(self.focal_alpha)
 
     def _build_loss(self, classes: Array, y: Array, sample_weight: Array | None, outer_weights: Array) -> FocalLoss:
         """Make ``focal_loss_``, whose alpha has one weight per class, and set ``class_weights_``.
@@ -128,6 +120,19 @@ class FocalClassifierMixin:
         proba: Array = self.predict_proba(X)  # type: ignore[attr-defined]
         with np.errstate(divide="ignore"):
             return np.log(proba)
+
+
+def check_focal_alpha(alpha: Any) -> None:
+    """What of ``focal_alpha`` can be known to be wrong without data."""
+    if is_number(alpha) and alpha >= 1:
+        raise ValueError(
+            f"focal_alpha must be in (0, 1) if it is one number, the weight of the second class, got {alpha!r}: to "
+            f"weigh a class {alpha:g} times the other, name it in a dict, {{label: {alpha:g}}}"
+        )
+    if not isinstance(alpha, (str, Mapping)):
+        check_alpha(alpha, "focal_alpha")
+    elif isinstance(alpha, str) and alpha not in ("balanced", "effective"):
+        raise ValueError(f"focal_alpha must be 'balanced' or 'effective' if it is a string, got {alpha!r}")
 
 
 def documentation_url() -> str:

@@ -1,14 +1,14 @@
-"""Evaluation sets, checked before training starts. May import ``labels``, ``rows``."""
+"""Evaluation sets, checked before training starts. May import ``rows``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from skfocal._common.labels import index_labels
 from skfocal._common.rows import Rows
+from skfocal._common.several_labels import RowsOfLabels
 from skfocal._kernels.arguments import check_sample_weight
 from skfocal._kernels.blocks import Array
 
@@ -35,16 +35,16 @@ class EvaluationSets:
     X, y : array-like
         The training data. If one of the evaluation sets is the same object, it is not checked again, and the libraries
         recognize it by identity. With y=None no set counts as the training data.
-    rows : Rows
+    rows : Rows or RowsOfLabels
     """
 
-    def __init__(self, pairs: Sequence[tuple[Any, Any]], X: Any, y: Any, rows: Rows) -> None:
+    def __init__(self, pairs: Sequence[tuple[Any, Any]], X: Any, y: Any, rows: Rows | RowsOfLabels) -> None:
         self.is_training = [y is not None and A is X and b is y for A, b in pairs]
         self.tables = [A for A, _ in pairs]
         self.labels = [
             rows.indices
             if known
-            else _check_eval_set(*pair, X, rows.classes, "eval_set" if len(pairs) == 1 else f"eval_set[{i}]")
+            else _check_eval_set(*pair, X, rows.index, "eval_set" if len(pairs) == 1 else f"eval_set[{i}]")
             for i, (pair, known) in enumerate(zip(pairs, self.is_training, strict=True))
         ]
 
@@ -82,11 +82,11 @@ def per_set(collection: Any, n_sets: int, name: str) -> list[Any]:
     return [*collection, *[None] * (n_sets - len(collection))]
 
 
-def _check_eval_set(eval_X: Any, eval_y: Any, X: Any, classes: Array, name: str) -> Array:
-    """Labels of an evaluation set as indices into ``classes``, (n,). It must have as many columns as ``X``."""
+def _check_eval_set(eval_X: Any, eval_y: Any, X: Any, index: Callable[[Any, str], Array], name: str) -> Array:
+    """Labels of an evaluation set, as ``index`` converts them. The set must have as many columns as ``X``."""
     if eval_X is None:
         raise ValueError(f"{name} must have data X and labels y, got None for X")
-    indices = index_labels(eval_y, classes, f"y of {name}")
+    indices = index(eval_y, f"y of {name}")
     (n_rows, n_columns), (_, expected) = _shape(eval_X), _shape(X)
     if indices.shape[0] == 0:
         raise ValueError(f"{name} must have at least one row, got 0")

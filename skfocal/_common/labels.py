@@ -36,13 +36,20 @@ def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
     return classes, indices
 
 
-def one_dimensional(y: ArrayLike, name: str) -> Array:
+SEVERAL_LABELS = (
+    ": for several labels a row use FocalXGBClassifier, or MultiOutputClassifier or ClassifierChain of "
+    "sklearn.multioutput around a classifier of one"
+)
+
+
+def one_dimensional(y: ArrayLike, name: str, advice: str = SEVERAL_LABELS) -> Array:
     """Labels as an array (n,). A column (n, 1) is accepted with scikit-learn's warning."""
     if hasattr(y, "collect") and not hasattr(y, "__array__"):  # a polars LazyFrame
         y = y.collect()
     labels = np.asarray(y)
     if not (labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)):
-        raise ValueError(f"{name} should be a 1d array of labels, shape (n_samples,), got shape {labels.shape}")
+        shape = getattr(y, "shape", labels.shape)  # to NumPy a sparse matrix is one object
+        raise ValueError(f"{name} should be a 1d array of labels, shape (n_samples,), got shape {shape}{advice}")
     return np.asarray(column_or_1d(labels, warn=True))
 
 

@@ -184,10 +184,16 @@ def _same(new: Array | None, seen: Array | None) -> bool:
     return np.array_equal(new, seen)
 
 
+def from_either_call(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Labels, raw scores and weights, from a call with them or with raw scores and a data set."""
+    if hasattr(y_pred, "get_label"):
+        return y_pred.get_label(), y_true, y_pred.get_weight()
+    return y_true, y_pred, sample_weight
+
+
 def labels_scores_weights(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Array, Array, Array | None]:
     """Labels, raw scores and weights from either calling convention; scores are float32 or float64."""
-    if hasattr(y_pred, "get_label"):
-        y_true, y_pred, sample_weight = y_pred.get_label(), y_true, y_pred.get_weight()
+    y_true, y_pred, sample_weight = from_either_call(y_true, y_pred, sample_weight)
     labels, raw = np.asarray(y_true), np.asarray(y_pred)
     if labels.dtype.kind not in "biuf" or raw.dtype.kind not in "biuf":
         raise TypeError(f"labels and scores must be numbers, got dtypes {labels.dtype} and {raw.dtype}")

@@ -154,6 +154,11 @@ def check_collections(X: Any, y: Any, **others: Any) -> None:
             raise TypeError(f"{name} must be a Dask {' or '.join(legal)}, got {type(given).__name__}")
         if name == "X" and kind_of(X) == "Array" and (X.ndim != 2 or X.numblocks[1] != 1):
             raise ValueError(f"X must have two dimensions and all columns in each chunk, got the chunks {X.chunks}")
+        if name == "y" and given.ndim == 2 and given.shape[1] != 1:
+            raise ValueError(
+                f"y must be one label a row for a Dask classifier, got {given.shape[1]} columns: fit a model to each, "
+                "or FocalXGBClassifier to all of them on one machine"
+            )
         if given.npartitions != X.npartitions:
             raise ValueError(f"{name} must be in as many partitions as X, {X.npartitions}, got {given.npartitions}")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from skfocal._common.labels import encode_labels, resolve_class_weight
+from skfocal._common.labels import encode_labels, index_labels, resolve_class_weight
 from skfocal._kernels.arguments import check_sample_weight
 from skfocal._kernels.blocks import Array
 
@@ -49,6 +49,10 @@ class Rows:
         self.totals = np.bincount(
             self.indices, weights=np.asarray(weight).astype(np.float32), minlength=self.classes.shape[0]
         )
+
+    def index(self, y: Any, name: str) -> Array:
+        """Labels of other rows as indices, (n,)."""
+        return index_labels(y, self.classes, name)
 
 
 def check_float32_weight(sample_weight: Any, n_rows: int) -> Array | None:

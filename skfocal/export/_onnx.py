@@ -69,6 +69,11 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
     parts = list(_onnx_meta.parts_of(model))
     for part in parts:
         if isinstance(part, FocalClassifierMixin):
+            if isinstance(part.focal_loss_, tuple):
+                raise ValueError(
+                    f"model must have one label a row for ONNX, got one of {len(part.focal_loss_)}: fit a model to "
+                    "each label, or save FocalXGBClassifier's own file"
+                )
             _onnx_converters.register(part)
     if initial_types is None:
         if any(isinstance(part, ColumnTransformer) for part in parts):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfocal._common.classifier import CALIBRATION_DOC, PARAMETERS_DOC, FocalClassifierMixin
 from skfocal._common.labels import encode_labels, resolve_class_weight
+from skfocal._common.several_labels import refuse_several_labels
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.arguments import check_sample_weight, is_number
@@ -190,6 +191,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         return self
 
     def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
+        refuse_several_labels(y)
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=False)
         classes, indices = encode_labels(y)
         weight = check_sample_weight(sample_weight, X.shape[0], np.float64)

@@ -9,14 +9,13 @@ import xgboost as xgb
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC, FocalBoosterMixin
+from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC
 from skfocal._common.evaluation_sets import EvaluationSets, pairs_of
-from skfocal._common.rows import Rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
-from skfocal.xgboost._bins import bin_weights
 from skfocal.xgboost._evaluation import as_pairs
+from skfocal.xgboost._labels import SeveralLabelsMixin, rows_of, training_of
 from skfocal.xgboost._model_file import (
     from_booster,
     load,
@@ -24,11 +23,11 @@ from skfocal.xgboost._model_file import (
     put_state_if_it_can_be_told,
     state_in_training,
 )
-from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like
+from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like, with_text_names
 from skfocal.xgboost._training import Training, check_continuation, with_known_info
 
 
-class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
+class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
     __doc__ = f"""XGBoost classifier trained with the focal loss.
 
     This class is an ``XGBClassifier``: it has the same constructor parameters, ``fit`` arguments, attributes and plots.
@@ -56,14 +55,25 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     Notes
     -----
+    **Several labels per row.** Let y have shape (n_samples, n_labels) and contain zeros and ones. Each label then has a
+    binary focal loss, with class weights, a start and a scale of its own. ``focal_gamma`` is a number or one number per
+    label. ``focal_alpha`` is one value for all labels, or a sequence with one entry per label: a number in (0, 1),
+    which is the weight of class 1, a dict ``{{0: 1.0, 1: 5.0}}``, "balanced", "effective" or None.
+    ``multi_strategy`` works as in XGBoost. With "one_output_per_tree", each label has the trees of a separate binary
+    model, except that the labels share the bins and ``min_child_weight``. `predict`, `predict_proba` and
+    `decision_function` return arrays of shape (n_samples, n_labels). The probabilities are those of class 1. As in
+    XGBoost, ``classes_`` is [0, 1]. ``focal_loss_`` is a tuple with one loss per label, and ``class_weights_`` has
+    shape (n_labels, 2). If a label has only one class in y, its prediction is its prior.
+
     The loss is multiplied by `skfocal.FocalLoss.log_loss_scale`. With this factor, ``reg_lambda`` and
     ``min_child_weight``, which XGBoost compares with sums of second derivatives, have the effect that they have with
     log loss. XGBoost's ``gamma`` and ``reg_alpha`` are compared with the loss itself and with first derivatives. The
     larger ``focal_gamma``, the more they prune.
 
-    The default evaluation metric is the focal loss of the training. ``logloss``, ``mlogloss``, ``error`` and ``merror``
-    are computed from the results of `predict_proba` and `predict`. A callable metric receives these probabilities, as
-    in ``XGBClassifier``. A `FocalMetric` receives raw scores.
+    The default evaluation metric is the focal loss of the training; with several labels, it is the mean over the
+    labels. ``logloss``, ``mlogloss``, ``error`` and ``merror`` are computed from the results of `predict_proba` and
+    `predict`. A callable metric receives these probabilities, as in ``XGBClassifier``. A `FocalMetric` receives raw
+    scores.
 
     The default of ``min_child_weight`` depends on the rarest class. The second derivatives of the rows decrease as
     gamma increases, so XGBoost's default of 1 would forbid leaves that it allows with log loss. If ``focal_gamma`` is
@@ -103,54 +113,9 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # The parent's binary loss also supports several labels per row.
-        tags.classifier_tags.multi_label = False
-        tags.target_tags.multi_output = False
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = False  # to scikit-learn this means columns of more than two classes as well
         return tags
-
-    # Attributes that the parent computes and that scikit-learn's validation sets
-
-    @property
-    def classes_(self) -> Array:  # type: ignore[override]  # a property in the parent too
-        """Labels in sorted order, (n_classes,)."""
-        if not hasattr(self, "n_classes_"):
-            raise AttributeError(f"{type(self).__name__} has no classes_ before fit")
-        # During the parent's fit, and in a model that plain XGBoost saved, labels are indices.
-        return getattr(self, "_classes", np.arange(self.n_classes_))
-
-    @classes_.setter
-    def classes_(self, value: Array) -> None:
-        # XGBoost's Dask class assigns the labels that it finds, which are indices.
-        self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features in ``fit``."""
-        if not hasattr(self, "_n_features_in"):
-            return int(super().n_features_in_)
-        return self._n_features_in
-
-    @n_features_in_.setter
-    def n_features_in_(self, value: int) -> None:
-        self._n_features_in = value
-
-    @property
-    def feature_names_in_(self) -> Array:
-        """Names of the features in ``fit``, (n_features,). Only if all of them are strings."""
-        if not hasattr(self, "_n_features_in"):  # a loaded model: the booster has the names
-            names: Array = super().feature_names_in_
-            return names
-        if not hasattr(self, "_feature_names_in"):
-            raise AttributeError(f"{type(self).__name__} has no feature_names_in_: X had no column names in fit")
-        return self._feature_names_in
-
-    @feature_names_in_.setter
-    def feature_names_in_(self, value: Array) -> None:
-        self._feature_names_in = value
-
-    @feature_names_in_.deleter
-    def feature_names_in_(self) -> None:
-        self.__dict__.pop("_feature_names_in", None)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator, as they were given.
@@ -187,7 +152,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         X = in_memory(X)
         if not is_array_like(X):
             if names:
-                validate_data(self, X, reset=reset, skip_check_array=True)
+                validate_data(self, with_text_names(X), reset=reset, skip_check_array=True)
             return X
         return validate_data(
             self,
@@ -220,11 +185,11 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
             NaN stands for a missing value.
-        y : array-like of shape (n_samples,)
-            Labels of at least two classes, of any type.
+        y : array-like of shape (n_samples,), or array-like or sparse matrix of shape (n_samples, n_labels)
+            Labels of at least two classes, of any type. With several labels per row, zeros and ones.
         sample_weight : array-like of shape (n_samples,), default=None
             Finite numbers >= 0.
-        base_margin : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+        base_margin : array-like of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels), default=None
             Scores at which training starts, instead of the optimal constant. As in XGBoost, they are not part of the
             model.
         eval_set : list of (X, y), default=None
@@ -244,14 +209,14 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         self._check_parameters()
         with learning(self) as model:
             X_checked = model._check_X(X, reset=True)
-            rows = Rows(X_checked, y, sample_weight)
-            check_continuation(xgb_model, rows.classes)
+            rows = rows_of(X_checked, y, sample_weight)
+            check_continuation(xgb_model, rows.classes, 1 if rows.indices.ndim == 1 else rows.indices.shape[1])
             sets = EvaluationSets([] if eval_set is None else pairs_of(eval_set), X, y, rows)
-            model.focal_loss_ = model._build_loss(rows.classes, rows.indices, rows.weight, rows.outer_weights)
+            model._learn_loss(rows)
             model._fit_parent(
                 X_checked,
                 rows.indices,
-                Training(model, rows, is_continued=xgb_model is not None),
+                training_of(model, rows, is_continued=xgb_model is not None),
                 state_in_training(model, rows.classes),
                 base_margin=base_margin,
                 eval_set=as_pairs(sets, X_checked),
@@ -288,11 +253,16 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
         # the bins are XGBoost's own.
         if ref is not None:
             return super()._create_dmatrix(ref, **kwargs)
-        if not self.balanced_bins:
-            return with_known_info(super()._create_dmatrix(ref, **kwargs))
         weight = kwargs.pop("weight")
-        data = super()._create_dmatrix(ref, weight=bin_weights(kwargs["label"], weight), **kwargs)
-        if not isinstance(data, xgb.QuantileDMatrix) and self.tree_method in (None, "auto", "hist"):
+        of_bins = self._training.bin_weight(is_balanced=self.balanced_bins)
+        data = super()._create_dmatrix(ref, weight=of_bins, **kwargs)
+        if of_bins is weight:
+            return with_known_info(data)
+        if (
+            self.balanced_bins
+            and not isinstance(data, xgb.QuantileDMatrix)
+            and self.tree_method in (None, "auto", "hist")
+        ):
             warn_user(
                 f"balanced_bins has no effect on X of type {type(kwargs['data']).__name__}, which XGBoost bins later: "
                 "give X as an array, a data frame or a CSR matrix, or balanced_bins=False"
@@ -320,8 +290,9 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes), float32
-            For two classes there is one score per row; it is > 0 where the prediction is the second of ``classes_``.
+        ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels), float32
+            For two classes there is one score per row, and for several labels one score per label; it is > 0 where the
+            prediction is the second of ``classes_``.
         """
         check_is_fitted(self)
         raw: Array = xgb.XGBModel.predict(
@@ -356,7 +327,7 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples,)
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
         raw = self.decision_function(
             X, validate_features=validate_features, base_margin=base_margin, iteration_range=iteration_range
@@ -377,8 +348,8 @@ class FocalXGBClassifier(FocalBoosterMixin, xgb.XGBClassifier):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), float32
-            Columns are in the order of ``classes_``.
+        ndarray of shape (n_samples, n_classes) or (n_samples, n_labels), float32
+            Columns are in the order of ``classes_``. With several labels per row, column j is P(label j = 1).
         """
         return self._probabilities(
             self.decision_function(

@@ -121,6 +121,11 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
     (10000, 2)
     """
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        return tags
+
     def fit(self, X: Any, y: Any, **keywords: Any) -> FocalDaskXGBClassifier:  # type: ignore[override]
         """Fit the model. The parameters are those of ``xgboost.dask.DaskXGBClassifier.fit``.
 

@@ -43,11 +43,12 @@ class Metrics:
         Parameters of XGBoost for these metrics.
     """
 
+    native_names: tuple[str, ...] = RANK_METRICS
+    """Metrics that are left to XGBoost."""
+
     def __init__(self, estimator: Any, n_classes: int) -> None:
-        loss = estimator.focal_loss_
-        self.loss = FocalLoss(loss.gamma, tuple(estimator.class_weights_.tolist()))
         self.calibration = estimator.calibration
-        focal_metric = FocalMetric(loss.gamma, loss.alpha)
+        self._set_loss(estimator)
         wanted = named_metrics.split_metrics(estimator.eval_metric) or ["focal_loss"]
         # Metrics that are computed here: named functions of (labels, scores, probabilities, weights), and the user's
         # callables.
@@ -61,17 +62,22 @@ class Metrics:
                 self.by_name.add(len(self.own))
                 self.own.append((metric, partial(named_metrics.error_beyond, threshold)))
             elif metric == "focal_loss":
-                self.own.append((metric, focal_metric))
+                self.own.append((metric, self.focal_metric))
             elif metric in PROBABILITY_METRICS and PROBABILITY_METRICS[metric][0][n_classes > 2]:
                 self.by_name.add(len(self.own))
                 self.own.append((metric, PROBABILITY_METRICS[metric][1]))
-            elif metric in RANK_METRICS:
+            elif metric in self.native_names:
                 native.append(metric)
             else:
                 legal = [n for n, (fits, _) in PROBABILITY_METRICS.items() if fits[n_classes > 2]]
-                raise named_metrics.unknown_metric(metric, [*legal, *RANK_METRICS, "focal_loss"])
+                raise named_metrics.unknown_metric(metric, [*legal, *self.native_names, "focal_loss"])
         self.params = {"eval_metric": native} if native else {"disable_default_eval_metric": True}
         self.in_order = _InOrder([metric if isinstance(metric, str) else _name_of(metric) for metric in wanted])
+
+    def _set_loss(self, estimator: Any) -> None:
+        loss = estimator.focal_loss_
+        self.loss = FocalLoss(loss.gamma, tuple(estimator.class_weights_.tolist()))
+        self.focal_metric: FocalMetricBase = FocalMetric(loss.gamma, loss.alpha)
 
     def __call__(self, raw: Array, data: Any) -> list[tuple[str, float]]:
         """All metrics that XGBoost does not compute itself, as its ``custom_metric``."""

@@ -17,8 +17,16 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import ArrayLike
 
-from skfocal._common.saved_state import SavedState, state_from_text, state_of, state_of_others
+from skfocal._common.saved_state import (
+    FORMAT,
+    FORMAT_OF_LABELS,
+    SavedState,
+    state_from_text,
+    state_of,
+    state_of_others,
+)
 from skfocal._kernels.blocks import Array
+from skfocal.xgboost._training import n_labels_of
 
 STATE, TREES = "skfocal", "skfocal_trees"
 
@@ -105,7 +113,7 @@ def load(classifier: Any, fname: Any, load_parent: Callable[[Any], None]) -> Sav
     if not _has_the_trees_it_says(booster):
         raise ValueError(f"{legal}, whose trees are no longer those that it trained: see from_booster")
     try:
-        state = state_from_text(text, more=("missing",))
+        state = state_from_text(text, more=("missing",), formats=(FORMAT, FORMAT_OF_LABELS))
         give(classifier, state)
     except ValueError as error:
         raise ValueError(f"{legal}: {error}") from error
@@ -125,9 +133,11 @@ def _has_the_trees_it_says(booster: xgb.Booster) -> bool:
 
 def give(classifier: Any, state: SavedState) -> None:
     """Set the fitted attributes of a classifier that has a booster."""
-    n_classes = _n_classes(classifier.get_booster())
+    n_classes, n_labels = _n_classes(classifier.get_booster()), n_labels_of(classifier.get_booster())
     if state.classes.shape[0] != n_classes:
         raise ValueError(f"booster must have {state.classes.shape[0]} classes, got {n_classes}")
+    if state.n_labels != n_labels:
+        raise ValueError(f"booster must have {state.n_labels} labels a row, got {n_labels}")
     state.give_to(classifier)
     classifier._classes, classifier.n_classes_ = state.classes, n_classes
 
@@ -160,7 +170,8 @@ def from_booster(
     gamma, alpha
         Parameters of the objective.
     classes : array-like of shape (n_classes,), default=None
-        Labels that belong to the class indices 0, 1, ... of the training. None: the indices are the labels.
+        Labels that belong to the class indices 0, 1, ... of the training. None: the indices are the labels, as always
+        with several labels per row.
     calibration : {"focus", "full"} or None, default="focus"
         Correction of the probabilities, see ``FocalXGBClassifier``.
     **params
@@ -193,6 +204,7 @@ def from_booster(
     classifier = cls(gamma, alpha, calibration=calibration, **params)
     classifier._check_parameters()
     classifier._Booster = booster.copy()
-    give(classifier, state_of_others(classes, _n_classes(booster), gamma, alpha, calibration))
+    n_classes, n_labels = _n_classes(booster), n_labels_of(booster)
+    give(classifier, state_of_others(classes, n_classes, gamma, alpha, calibration, n_labels=n_labels))
     put_state_if_it_can_be_told(classifier)
     return classifier

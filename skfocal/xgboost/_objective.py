@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,27 @@ from skfocal._common.objective import (
     SCALE_DOC,
     FocalMetricBase,
     FocalObjectiveBase,
+    from_either_call,
     labels_scores_weights,
+)
+from skfocal._common.several_labels import (
+    check_label_scores,
+    has_several_labels,
+    label_matrix,
+    losses_of_labels,
+    mean_loss_of_labels,
 )
 from skfocal._kernels.arguments import check_sample_weight
 from skfocal._kernels.blocks import Array
-from skfocal.xgboost._start import base_score
+from skfocal.xgboost._start import base_score, base_scores
 
 
 class FocalObjective(FocalObjectiveBase):
     __doc__ = f"""Focal loss as an XGBoost objective.
 
     Use it as ``xgb.train(params, data, obj=FocalObjective())`` or ``XGBClassifier(objective=FocalObjective())``. It
-    uses the sample weights of the data. It supports two classes and, with ``num_class``, K classes.
+    uses the sample weights of the data. It supports two classes, with ``num_class`` K classes, and several labels per
+    row. With several labels, gamma and alpha are one number for all labels or a sequence with one number per label.
 
     Parameters
     ----------{OBJECTIVE_PARAMETERS_DOC}{MAX_STEP_DOC}{SCALE_DOC}
@@ -66,14 +76,14 @@ class FocalObjective(FocalObjectiveBase):
 
         Parameters
         ----------
-        y : array-like of shape (n,)
-            Class indices 0 .. K-1.
+        y : array-like of shape (n,) or (n, n_labels)
+            Class indices 0 .. K-1, or zeros and ones of several labels.
         sample_weight : array-like of shape (n,), default=None
 
         Returns
         -------
-        float or list of K floats
-            A probability for two classes, K scores for K classes.
+        float, list of K floats or list of n_labels floats
+            A probability for two classes, K scores for K classes, and one probability per label for several labels.
 
         Examples
         --------
@@ -89,12 +99,26 @@ class FocalObjective(FocalObjectiveBase):
         >>> bool(abs(booster.inplace_predict(X) - clf.predict_proba(X)[:, 1]).max() < 1e-6)
         True
         """
+        if has_several_labels(y):
+            labels = label_matrix(y)
+            losses = losses_of_labels(self.focal_loss, labels.shape[1])
+            return base_scores(
+                loss.fit_intercept_only(column, sample_weight) for loss, column in zip(losses, labels.T, strict=True)
+            )
         return base_score(self.focal_loss.fit_intercept_only(y, sample_weight))
 
     def hessian_factor(self, n_scores: int) -> float:
         return 1.0 if n_scores == 1 else 2.0
 
+    def forget(self) -> None:
+        super().forget()
+        self._of_labels: tuple[FocalObjective, ...] = ()
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> tuple[Array, Array]:
+        y_true, y_pred, sample_weight = from_either_call(y_true, y_pred, sample_weight)
+        if has_several_labels(y_true):
+            n_labels = np.asarray(y_true).shape[1]
+            return by_column(self._objectives(n_labels), y_true, y_pred, [sample_weight] * n_labels)
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
         gradient, hessian = super().__call__(labels, raw.astype(np.float32, copy=False))
         weight = check_sample_weight(weight, raw.shape[0], np.float32)
@@ -103,7 +127,32 @@ class FocalObjective(FocalObjectiveBase):
                 np.multiply(derivative, weight if raw.ndim == 1 else weight[:, np.newaxis], out=derivative)
         return gradient, hessian
 
-    __call__.__doc__ = FocalObjectiveBase.__call__.__doc__
+    __call__.__doc__ = (FocalObjectiveBase.__call__.__doc__ or "").replace("(n, K)", "(n, K) or (n, n_labels)")
+
+    def _objectives(self, n_labels: int) -> tuple[FocalObjective, ...]:
+        """One per label; kept, for each keeps what it last saw of its label."""
+        objectives = self._of_labels
+        if len(objectives) != n_labels:
+            keywords: dict[str, Any] = {"scale": self.scale, "n_threads": self.n_threads}
+            losses = losses_of_labels(self.focal_loss, n_labels)
+            objectives = tuple(FocalObjective(loss.gamma, loss.alpha, self.max_step, **keywords) for loss in losses)
+            self._of_labels = objectives
+        return objectives
+
+
+def by_column(
+    objectives: Sequence[FocalObjective], y_true: Any, y_pred: Any, weights: Sequence[Any]
+) -> tuple[Array, Array]:
+    """Derivatives of labels (n, n_labels), each by its objective and with its weights."""
+    labels, raw = np.asarray(y_true), np.asarray(y_pred)
+    if raw.shape != labels.shape:
+        raise ValueError(
+            f"labels and scores must have the same shape, (n, n_labels), got shapes {labels.shape} and {raw.shape}"
+        )
+    gradient, hessian = (np.empty(raw.shape, np.float32, order="F") for _ in range(2))
+    for j, (objective, weight) in enumerate(zip(objectives, weights, strict=True)):
+        gradient[:, j], hessian[:, j] = objective(labels[:, j], np.ascontiguousarray(raw[:, j]), weight)
+    return gradient, hessian
 
 
 class FocalMetric(FocalMetricBase):
@@ -116,7 +165,7 @@ class FocalMetric(FocalMetricBase):
     gamma : float or sequence of K floats, default=2.0
         Focusing parameter, as in `FocalObjective`.
     alpha : float, sequence of K floats or None, default=None
-        Class weights, as in `FocalObjective`.
+        Class weights, as in `FocalObjective`. With several labels per row, the metric is the mean over the labels.
 
     Notes
     -----
@@ -125,5 +174,12 @@ class FocalMetric(FocalMetricBase):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> Any:
         """The value, or name and value if ``y_pred`` is a data set. The arguments are those of `FocalObjective`."""
-        value = self.value(y_true, y_pred, sample_weight)
+        value = self.value(*from_either_call(y_true, y_pred, sample_weight))
         return ("focal_loss", value) if hasattr(y_pred, "get_label") else value
+
+    def value(self, y_true: Any, y_pred: Any, sample_weight: Any) -> float:
+        if not has_several_labels(y_true):
+            return super().value(y_true, y_pred, sample_weight)
+        labels, raw = check_label_scores(y_true, y_pred)
+        weight = None if sample_weight is None or np.size(sample_weight) == 0 else sample_weight
+        return mean_loss_of_labels(losses_of_labels(self.focal_loss, labels.shape[1]), labels, raw, weight)

@@ -41,6 +41,16 @@ def in_memory(X: Any) -> Any:
     return X.to_frame() if hasattr(X, "to_frame") and getattr(X, "ndim", 1) == 1 else X
 
 
+def with_text_names(X: Any) -> Any:
+    """X, or the first of its rows under the names that XGBoost gives columns of names of several kinds.
+
+    scikit-learn refuses such names; XGBoost makes texts of them. Of X its names and their number alone are looked at.
+    """
+    if not hasattr(X, "iloc") or len({isinstance(name, str) for name in X.columns}) < 2:
+        return X
+    return X.iloc[:0].set_axis([str(name) for name in X.columns], axis=1)
+
+
 def is_array_like(X: Any) -> bool:
     """Whether X is a sparse matrix or NumPy can read it. XGBoost reads data frames and arrays on a GPU itself."""
     if hasattr(X, "columns") or hasattr(X, "__cuda_array_interface__"):

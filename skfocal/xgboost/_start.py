@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,18 @@ def base_score(start: Any) -> float | list[float]:
     between 0 and 1 in float32.
     """
     if np.ndim(start) == 0:
-        limits = np.finfo(np.float32)
-        return _nine_digits(np.clip(expit(start), limits.tiny, 1.0 - limits.epsneg))
+        return _probability(start)
     return [_nine_digits(score) for score in start - start.mean()]  # XGBoost centers its own start as well
+
+
+def base_scores(starts: Iterable[Any]) -> list[float]:
+    """The starts of several labels, each under the sigmoid, as XGBoost's ``base_score``."""
+    return [_probability(start) for start in starts]
+
+
+def _probability(start: Any) -> float:
+    limits = np.finfo(np.float32)
+    return _nine_digits(np.clip(expit(start), limits.tiny, 1.0 - limits.epsneg))
 
 
 LEAST_SHARE = 1e-6

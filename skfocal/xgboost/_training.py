@@ -4,6 +4,7 @@ XGBoost.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import xgboost as xgb
 
 from skfocal._common.rows import Rows
 from skfocal._kernels.blocks import Array
+from skfocal.xgboost._bins import bin_weights
 from skfocal.xgboost._evaluation import Metrics
 from skfocal.xgboost._objective import FocalObjective
 from skfocal.xgboost._start import LEAST_SHARE, base_score, default_min_child_weight
@@ -27,9 +29,9 @@ class Training:
         scale = loss.scale_of_totals(rows.totals)
         # Class weights are multiplied with the sample weights, because XGBoost also uses these for its quantiles. With
         # "balanced" the model is then identical to one with the same weights given as sample_weight.
-        self.objective = FocalObjective(loss.gamma, None, model.max_step, scale=scale)
+        self.objective: Any = FocalObjective(loss.gamma, None, model.max_step, scale=scale)
         self.objective.one_training = True
-        self.weight = _training_weight(rows, model.class_weights_)
+        self.indices, self.weight = rows.indices, training_weight(rows.weight, rows.indices, model.class_weights_)
         self.metrics = Metrics(model, n_classes)
         self.params: dict[str, Any] = dict(self.metrics.params)
         if model.base_score is None and not is_continued:
@@ -41,14 +43,24 @@ class Training:
             totals = rows.totals * model.class_weights_
             self.params["min_child_weight"] = default_min_child_weight(loss, totals, factor)
 
+    def bin_weight(self, *, is_balanced: bool) -> Array | None:
+        """Weights of the rows by which columns are binned, (n,), or None."""
+        return bin_weights(self.indices, self.weight) if is_balanced else self.weight
 
-def _training_weight(rows: Rows, class_weights: Array) -> Array | None:
+
+def training_weight(sample_weight: Array | None, indices: Array, class_weights: Array) -> Array | None:
     """Row weights as XGBoost stores them, (n,), float32, or None."""
-    weight = None if rows.weight is None else rows.weight.astype(np.float32)
+    weight = None if sample_weight is None else sample_weight.astype(np.float32)
     if np.all(class_weights == 1.0):
         return weight
-    of_class: Array = class_weights[rows.indices].astype(np.float32)
+    of_class: Array = class_weights[indices].astype(np.float32)
     return of_class if weight is None else weight * of_class
+
+
+def n_labels_of(booster: xgb.Booster) -> int:
+    """Labels a row: 1, or more in a model of several."""
+    known = json.loads(booster.save_config())["learner"]["learner_model_param"]
+    return max(1, int(known.get("num_target", 1)))
 
 
 def with_known_info(data: Any) -> Any:
@@ -60,8 +72,11 @@ def with_known_info(data: Any) -> Any:
     return data
 
 
-def check_continuation(xgb_model: Any, classes: Array) -> None:
+def check_continuation(xgb_model: Any, classes: Array, n_labels: int = 1) -> None:
     """Raise an error if the model from which training continues has other labels."""
+    booster = getattr(xgb_model, "_Booster", xgb_model)
+    if isinstance(booster, xgb.Booster) and (n_known := n_labels_of(booster)) != n_labels:
+        raise ValueError(f"xgb_model must be of as many labels a row as y, {n_labels}, got a model of {n_known}")
     known = getattr(xgb_model, "classes_", None) if isinstance(xgb_model, xgb.XGBModel) else None
     if known is not None and known.tolist() != classes.tolist():
         raise ValueError(

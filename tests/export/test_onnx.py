@@ -176,6 +176,13 @@ def test_opset_left_out_is_that_of_skl2onnx(rows):
     assert versions[""] <= skl2onnx.get_latest_tested_opset_version()
 
 
+def test_a_model_of_several_labels_is_refused(rows):
+    X, labels = rows
+    Y = np.c_[labels == labels[0], X[:, 0] > np.median(X[:, 0])]
+    with pytest.raises(ValueError, match="model must have one label a row for ONNX, got one of 2"):
+        to_onnx(make("FocalXGBClassifier").fit(X, Y))
+
+
 PARAMETERS = [
     ("FocalHistGradientBoostingClassifier", {"early_stopping": True, "learning_rate": 0.5}),
     ("FocalLGBMClassifier", {"boosting_type": "dart", "drop_rate": 0.5}),

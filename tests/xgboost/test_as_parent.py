@@ -169,6 +169,19 @@ def test_a_frame_is_known_by_its_columns_as_by_the_parent(columns, imbalanced):
     assert not hasattr(clf, "feature_names_in_")
 
 
+def test_names_of_several_kinds_are_the_parents_texts(imbalanced):
+    pd = pytest.importorskip("pandas")
+    X, y = imbalanced
+    frame = pd.DataFrame(X[:, :3], columns=["a", 1, (2, 3)])
+    clf = FocalXGBClassifier(0.0, **AS_PARENT, **FAST).fit(frame, y)
+    expected = xgb.XGBClassifier(**FAST).fit(frame, y)
+    assert_allclose(clf.predict_proba(frame), expected.predict_proba(frame), atol=1e-6)
+    assert_array_equal(clf.feature_names_in_, expected.feature_names_in_)
+    assert clf.n_features_in_ == 3
+    with pytest.raises(ValueError, match="feature names should match"):
+        clf.predict_proba(frame[[1, "a", (2, 3)]])
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_one_column_may_be_a_series(library, imbalanced):
     module = pytest.importorskip(library)

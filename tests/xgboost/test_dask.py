@@ -167,6 +167,11 @@ def test_bad_input_is_named(client):
         ((dX, dy.rechunk(300)), ValueError, "y must be in as many partitions as X, 2, got 7"),
         ((dX, dy, {"sample_weight": -dw}), ValueError, "sample_weight must be finite numbers >= 0"),
         ((dX, dy * 0), ValueError, "y must hold at least two classes, got one class: 0"),
+        (
+            (dX, da.stack([dy, dy], axis=1)),
+            ValueError,
+            "y must be one label a row for a Dask .*got 2 columns",
+        ),
         ((dX.rechunk((1050, 4)), dy), ValueError, "X must have two dimensions and all columns in each chunk"),
         ((dX, dy.rechunk(((1000, 1100),))), ValueError, "y must have a label for each row of each partition of X"),
     ]:

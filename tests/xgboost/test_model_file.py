@@ -252,7 +252,7 @@ def test_a_refused_file_changes_nothing_and_is_said_in_a_line(problem, file):
         (regressor.read_bytes(), "which XGBoost can't read: Loading an estimator with different type"),
         (good[: len(good) // 2].encode(), "which XGBoost can't read"),
         (b"x" * 40_000, "which XGBoost can't read"),
-        (good.replace(r"\"format\": 1", r"\"format\": 2").encode(), "its format is 2, this version of skfocal reads 1"),
+        (good.replace(r"\"format\": 1", r"\"format\": 3").encode(), "its format is 3, this version of skfocal reads 1"),
         (good.replace(r"\"gamma\": 1.0", r"\"gamma\": -1").encode(), "its labels and its loss is damaged"),
         (good.replace(r"\"missing\"", r"\"mizzing\"").encode(), "its labels and its loss is damaged"),
         (good.replace(r"\"rounds\": 8", "8").encode(), "whose trees are no longer those that it trained"),
