@@ -13,10 +13,12 @@ from skfocal._kernels.arguments import check_alpha, check_calibration, check_gam
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
-PARAMETERS_DOC = """
+GAMMA_DOC = """
     focal_gamma : float or array-like of shape (n_classes,), default=2.0
         Focusing parameter, from 0 to 100: how strongly well-classified rows are played down. 0 is log loss. One
-        number, or one per class in the order of ``classes_``.
+        number, or one per class in the order of ``classes_``."""
+
+ALPHA_DOC = """
     focal_alpha : dict, "balanced", "effective", array-like of shape (n_classes,), float or None, default=None
         Class weights. A dict goes by label, ``{"fraud": 10.0}``; labels that it does not name weigh 1. "balanced" is
         inversely proportional to the class frequencies, "effective" to the effective numbers of
@@ -25,6 +27,8 @@ PARAMETERS_DOC = """
         Whatever the form, the weights are rescaled to a mean of 1 over the training rows, so that the number 0.5 means
         no weighting.
 """
+
+PARAMETERS_DOC = GAMMA_DOC + ALPHA_DOC
 
 CALIBRATION_DOC = """
     calibration : {"focus", "full"} or None, default="focus"

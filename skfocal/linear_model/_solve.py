@@ -88,7 +88,7 @@ def minimize(
 ) -> tuple[Point, int]:
     """Where the descent from x ends, with an optimality above ``tol`` if it got no further, and the iterations."""
     whitens = objective.can_be_whitened
-    if whitens and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
+    if whitens and objective.basis is None and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
         x = objective.whiten_at(x)
     here, n_iter, stalled = point_at(objective, x), 0, 0
     best = here.size
