@@ -1,13 +1,14 @@
-"""``FocalLogisticRegressionCV``. May import ``_common``, the other files of this folder and scikit-learn."""
+"""``FocalLogisticRegressionCV``. May import ``_common``, the other files of this folder, scikit-learn and joblib."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
@@ -34,7 +35,7 @@ from skfocal.linear_model._candidates import (
 from skfocal.linear_model._design import Rows
 from skfocal.linear_model._drop_in import INSTEAD_OF_CV, names_the_way, penalty_named
 from skfocal.linear_model._logistic import FocalLogisticRegression
-from skfocal.linear_model._path import Scorer, fit_and_score
+from skfocal.linear_model._path import Path, Scorer, fit_and_score
 
 REFIT_TOL = 1e-4
 """Of ``tol``, for the last fit: one among hundreds, so that its digits cost little. At C = 1e4, which separated classes
@@ -259,10 +260,8 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         self._check_on(rows, grid)
         for_splits, for_scores = self._routed("fit", rows.weight, params)
         folds = folds_of(self.cv, rows, for_splits)
-        paths = Parallel(n_jobs=self.n_jobs, verbose=int(self.verbose), prefer="processes")(
-            delayed(fit_and_score)(
-                self._candidate(gamma, l1_ratio, 1.0), grid.Cs, rows, *fold, scorer, _taken(for_scores, fold[1], rows)
-            )
+        paths = self._in_parallel(
+            (self._candidate(gamma, l1_ratio, 1.0), grid.Cs, rows, *fold, scorer, _taken(for_scores, fold[1], rows))
             for fold, gamma, l1_ratio in product(folds, grid.gammas, grid.l1_ratios)
         )
         shape = len(folds), len(grid.gammas), len(grid.l1_ratios)
@@ -290,6 +289,15 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         self.focal_gammas_ = np.array(np.broadcast_arrays(*grid.gammas))
         self.focal_gamma_ = self.focal_gammas_[g] if self.focal_gammas_.ndim > 1 else float(self.focal_gammas_[g])
         self.scores_, self.coefs_paths_, self.n_iter_ = scores, coefs, n_iter
+
+    def _in_parallel(self, calls: Iterable[tuple[Any, ...]]) -> list[Path]:
+        """`fit_and_score` of all arguments, in their order."""
+        if effective_n_jobs(self.n_jobs) == 1 and not self.verbose:
+            # Not by scikit-learn's `delayed`: it sets this process's warning filters anew around each call.
+            return [fit_and_score(*arguments) for arguments in calls]
+        parallel = Parallel(n_jobs=self.n_jobs, verbose=int(self.verbose), prefer="processes")
+        found: list[Path] = parallel(delayed(fit_and_score)(*arguments) for arguments in calls)
+        return found
 
     def _check_on(self, rows: Rows, grid: Grid) -> None:
         """What the labels show to be wrong, before any fit."""
