@@ -95,9 +95,11 @@ def knowing_the_classes(scorer: Scorer, classes: Array, indices: Array) -> Score
     is_complete = np.unique(indices).shape[0] == classes.shape[0]
     if is_complete or metric is None or method == "predict" or "labels" in given:
         return scorer
-    known = {"labels": classes, "pos_label": classes[-1]} if classes.shape[0] == 2 else {"labels": classes}
-    told = {name: value for name, value in known.items() if name in signature(metric).parameters}
-    if "labels" not in told:
+    parameters = signature(metric).parameters
+    told: dict[str, Any] = {"labels": classes} if "labels" in parameters else {}
+    if classes.shape[0] == 2 and "pos_label" in parameters and parameters["pos_label"].default is None:
+        told["pos_label"] = classes[1]  # None is for 0 and 1: of one text it can't be told which class that is
+    if not told:
         return scorer
     sign: int = scorer._sign  # type: ignore[attr-defined]
     made: Scorer = make_scorer(metric, response_method=method, greater_is_better=sign > 0, **{**told, **given})

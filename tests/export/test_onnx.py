@@ -271,7 +271,7 @@ def test_categories_of_scikit_learns_booster_are_refused():
 def test_pipeline_and_search(name, rows):
     X, labels = rows
     assert_same(make_pipeline(step_before(name), make(name)).fit(X, labels), X)
-    search = GridSearchCV(make(name), {"focal_gamma": [0.5, 2.0]}, cv=2).fit(X, labels)
+    search = GridSearchCV(make(name), {"focal_alpha": [None, "balanced"]}, cv=2).fit(X, labels)
     assert_same(search, X)
 
 
