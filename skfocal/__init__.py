@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from skfocal.calibration import FocalTemperatureScaling as FocalTemperatureScaling
     from skfocal.ensemble import FocalHistGradientBoostingClassifier as FocalHistGradientBoostingClassifier
     from skfocal.lightgbm import FocalLGBMClassifier as FocalLGBMClassifier
-    from skfocal.linear_model import FocalLogisticRegression as FocalLogisticRegression
+    from skfocal.linear_model import (
+        FocalLogisticRegression as FocalLogisticRegression,
+        FocalLogisticRegressionCV as FocalLogisticRegressionCV,
+    )
     from skfocal.metrics import focal_loss as focal_loss
     from skfocal.xgboost import FocalXGBClassifier as FocalXGBClassifier
 
@@ -22,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FocalHistGradientBoostingClassifier",
     "FocalLogisticRegression",
+    "FocalLogisticRegressionCV",
     "FocalLoss",
     "FocalTemperatureScaling",
     "__version__",
@@ -36,6 +40,7 @@ _LAZY = {
     "FocalHistGradientBoostingClassifier": ("skfocal.ensemble", "sklearn"),
     "FocalLGBMClassifier": ("skfocal.lightgbm", "lightgbm"),
     "FocalLogisticRegression": ("skfocal.linear_model", "sklearn"),
+    "FocalLogisticRegressionCV": ("skfocal.linear_model", "sklearn"),
     "FocalTemperatureScaling": ("skfocal.calibration", "sklearn"),
     "FocalXGBClassifier": ("skfocal.xgboost", "xgboost"),
     "effective_number_weights": ("skfocal._common.effective", "sklearn"),

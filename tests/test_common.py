@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.impute import SimpleImputer
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -20,11 +21,20 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import skfocal
 from skfocal._common.labels import encode_labels
 from skfocal.ensemble import FocalHistGradientBoostingClassifier
-from skfocal.linear_model import FocalLogisticRegression
+from skfocal.linear_model import FocalLogisticRegression, FocalLogisticRegressionCV
 from skfocal.metrics import neg_focal_loss_scorer
 
-ESTIMATORS = [FocalLogisticRegression, FocalHistGradientBoostingClassifier]
-FAST = {FocalLogisticRegression: {}, FocalHistGradientBoostingClassifier: {"max_iter": 10}}
+ESTIMATORS = [FocalLogisticRegression, FocalLogisticRegressionCV, FocalHistGradientBoostingClassifier]
+FAST = {
+    FocalLogisticRegression: {},
+    # Its `score` is by its scoring; these tests expect accuracy of `score`, as of any classifier.
+    FocalLogisticRegressionCV: {"Cs": [0.1, 1.0], "cv": 2, "scoring": "accuracy"},
+    FocalHistGradientBoostingClassifier: {"max_iter": 10},
+}
+CHECKED = {FocalLogisticRegressionCV: {"focal_gammas": [0.0, 2.0], "Cs": 4}}
+"""What scikit-learn's checks are run with: 8 candidates instead of 40, from the same least to the same largest C."""
+GAMMA = {FocalLogisticRegressionCV: "focal_gammas"}
+"""Name of the parameter where it isn't ``focal_gamma``: it takes the candidates for gamma."""
 for module, name, library, fast in (
     ("skfocal.lightgbm", "FocalLGBMClassifier", "lightgbm", {"n_estimators": 10, "verbosity": -1, "n_jobs": 1}),
     ("skfocal.xgboost", "FocalXGBClassifier", "xgboost", {"n_estimators": 10, "n_jobs": 1}),
@@ -44,15 +54,21 @@ each = pytest.mark.parametrize("cls", ESTIMATORS)
 
 
 def fast(cls, *args, **kwargs):
-    return cls(*args, **FAST[cls], **kwargs)
+    return cls(*(candidate(cls, gamma) for gamma in args[:1]), *args[1:], **FAST[cls], **kwargs)
+
+
+def candidate(cls, gamma):
+    """The first parameter for one gamma: that, or a list of candidates."""
+    return [gamma] if cls in GAMMA else gamma
 
 
 def every_check():
-    """All of scikit-learn's checks of all estimators, at default parameters and with nothing expected to fail.
+    """All of scikit-learn's checks of all estimators, at default parameters but for ``CHECKED``.
 
+    Nothing is expected to fail.
     ``parametrize_with_checks`` of scikit-learn 1.6 gives several checks the same name, which pytest refuses.
     """
-    checks = [pair for cls in ESTIMATORS for pair in estimator_checks_generator(cls())]
+    checks = [pair for cls in ESTIMATORS for pair in estimator_checks_generator(cls(**CHECKED.get(cls, {})))]
     return [
         pytest.param(estimator, check, id=f"{type(estimator).__name__}-{i}-{getattr(check, 'func', check).__name__}")
         for i, (estimator, check) in enumerate(checks)
@@ -139,7 +155,8 @@ def test_grid_search_in_a_pipeline(cls, imbalanced):
     X, y = imbalanced
     X = np.where(np.random.default_rng(0).random(X.shape) < 0.02, np.nan, X)
     pipeline = Pipeline([("impute", SimpleImputer()), ("clf", fast(cls))])
-    grid = {"clf__focal_gamma": [0.0, 1.0, 2.0], "clf__focal_alpha": [None, "balanced"]}
+    gammas = [candidate(cls, gamma) for gamma in (0.0, 1.0, 2.0)]
+    grid = {f"clf__{GAMMA.get(cls, 'focal_gamma')}": gammas, "clf__focal_alpha": [None, "balanced"]}
     search = GridSearchCV(pipeline, grid, scoring="average_precision", cv=3, n_jobs=2).fit(X, y)
     assert len(np.unique(search.cv_results_["mean_test_score"].round(12))) > 3
     assert 0.3 < search.best_score_ <= 1
@@ -179,7 +196,10 @@ def test_sample_weight_is_routed(cls, imbalanced):
     X, y = imbalanced
     w = np.where(np.arange(len(y)) % 2, 1.0, 3.0)
     with config_context(enable_metadata_routing=True):
-        pipeline = make_pipeline(fast(cls).set_fit_request(sample_weight=True))
+        clf = fast(cls).set_fit_request(sample_weight=True)
+        if cls in GAMMA:  # which is a consumer of its own
+            clf.set_params(scoring=get_scorer("accuracy").set_score_request(sample_weight=True))
+        pipeline = make_pipeline(clf)
         routed = pipeline.fit(X, y, sample_weight=w)
         scorer = neg_focal_loss_scorer.set_score_request(sample_weight=True)
         result = cross_validate(pipeline, X, y, params={"sample_weight": w}, scoring=scorer, cv=3)

@@ -8,6 +8,7 @@ import pytest
 
 MODELS = {
     "FocalLogisticRegression": "",
+    "FocalLogisticRegressionCV": "Cs=3, cv=2",
     "FocalHistGradientBoostingClassifier": "max_iter=5, random_state=3",
     "FocalLGBMClassifier": "n_estimators=5, verbosity=-1, n_jobs=1, random_state=3, subsample=0.7, subsample_freq=1",
     "FocalXGBClassifier": "n_estimators=5, n_jobs=1, random_state=3, subsample=0.7",
@@ -25,7 +26,7 @@ import numpy as np, skfocal
 rng = np.random.default_rng(0)
 X = rng.normal(size=(400, 5))
 y = (X[:, 0] + rng.normal(size=400) > 1).astype(int)
-clf = skfocal.{name}(1.5, {parameters}).fit(X, y)
+clf = skfocal.{name}({"[1.5, 0.0]" if name.endswith("CV") else "1.5"}, {parameters}).fit(X, y)
 print(hashlib.sha256({BYTES.get(name, "pickle.dumps(clf)")}).hexdigest())
 """
     run = [sys.executable, "-c", code]

@@ -20,15 +20,18 @@ from skfocal._common.state import learning
 
 FAST = {
     "FocalHistGradientBoostingClassifier": {"max_iter": 4},
+    "FocalLogisticRegressionCV": {"Cs": [0.1, 1.0], "cv": 2},
     "FocalLGBMClassifier": {"n_estimators": 10, "verbosity": -1, "n_jobs": 1},
     "FocalXGBClassifier": {"n_estimators": 10, "n_jobs": 1},
 }
-ESTIMATORS = [name for name in dir(skfocal) if name.endswith(("Classifier", "Regression")) and "Dask" not in name]
+ESTIMATORS = [name for name in dir(skfocal) if name.endswith(("Classifier", "Regression", "CV")) and "Dask" not in name]
 each = pytest.mark.parametrize("name", ESTIMATORS)
 each_booster = pytest.mark.parametrize("name", [name for name in ESTIMATORS if "LGBM" in name or "XGB" in name])
 
 
 def make(name, *args, **kwargs):
+    if name.endswith("CV") and args:
+        args = [args[0]], *args[1:]  # the candidates for gamma
     return getattr(skfocal, name)(*args, **FAST.get(name, {}), **kwargs)
 
 
@@ -298,6 +301,7 @@ def comma_locale(tmp_path_factory):
 @pytest.mark.parametrize("parameters", [{}, {"focal_alpha": [0.3, 1.87654321]}])
 def test_a_comma_for_the_decimal_point_changes_nothing(name, parameters, comma_locale):
     # Not linear_tree: LightGBM's own models with it differ there (4.7: probabilities by 0.1).
+    gamma = "[1.2345678901]" if name.endswith("CV") else "1.2345678901"
     code = f"""
 import locale, sys
 import numpy as np
@@ -310,7 +314,7 @@ X, results = rng.normal(size=(600, 4)) / 7, []
 for n_classes in (2, 3):
     y = (X[:, 0] > 0.2).astype(int) if n_classes == 2 else np.digitize(X[:, 0] + X[:, 1] / 3, [0.1, 0.3])
     parameters = {parameters} if n_classes == 2 else {{}}
-    clf = skfocal.{name}(1.2345678901, **{FAST.get(name, {})}, **parameters).fit(X, y)
+    clf = skfocal.{name}({gamma}, **{FAST.get(name, {})}, **parameters).fit(X, y)
     results.append(clf.predict_proba(X).tobytes().hex())
 print("".join(results))
 """

@@ -30,7 +30,7 @@ SHARED = {"_kernels", "loss", "_common"}
 ROOMS = {
     "metrics": (SHARED, set(CORE)),
     "inspection": (SHARED | {"metrics"}, {*CORE, "matplotlib"}),
-    "linear_model": (SHARED | {"metrics"}, set(CORE)),
+    "linear_model": (SHARED | {"metrics"}, {*CORE, "joblib"}),
     "calibration": (SHARED, set(CORE)),
     "ensemble": (SHARED | {"metrics"}, set(CORE)),
     "lightgbm": (SHARED | {"metrics"}, {*CORE, "lightgbm"}),

@@ -13,10 +13,12 @@ from skfocal._kernels.arguments import check_alpha, check_calibration, check_gam
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
-PARAMETERS_DOC = """
+GAMMA_DOC = """
     focal_gamma : float or array-like of shape (n_classes,), default=2.0
         Focusing parameter, from 0 to 100. The larger it is, the smaller the weight of well-classified rows. 0 is log
-        loss. Either one number, or one number per class in the order of ``classes_``.
+        loss. Either one number, or one number per class in the order of ``classes_``."""
+
+ALPHA_DOC = """
     focal_alpha : dict, "balanced", "effective", array-like of shape (n_classes,), float or None, default=None
         Class weights. None gives every class the weight 1. The other values are:
 
@@ -33,6 +35,8 @@ PARAMETERS_DOC = """
         The weights are then rescaled so that their mean over the training rows is 1. The number 0.5 therefore means no
         class weights.
 """
+
+PARAMETERS_DOC = GAMMA_DOC + ALPHA_DOC
 
 CALIBRATION_DOC = """
     calibration : {"focus", "full"} or None, default="focus"

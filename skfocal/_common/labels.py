@@ -149,10 +149,11 @@ def resolve_class_weight(
 ) -> Array:
     """scikit-learn's ``class_weight`` as one weight per class, (K,).
 
-    With ``sample_weight``, "balanced" uses weighted frequencies, so that a weight of 2 equals two copies of the row.
+    With ``sample_weight``, "balanced" uses weighted frequencies, so that a weight of 2 equals two copies of the row. A
+    class without rows is treated as a class whose rows have the weight 0.
     """
-    if isinstance(class_weight, str) and class_weight == "balanced" and sample_weight is not None:
-        totals = np.bincount(indices, weights=sample_weight, minlength=classes.shape[0])
+    totals = np.bincount(indices, weights=sample_weight, minlength=classes.shape[0]).astype(np.float64)
+    if isinstance(class_weight, str) and class_weight == "balanced" and (sample_weight is not None or not totals.all()):
         mean = totals.sum() / classes.shape[0]
         balanced: Array = np.divide(mean, totals, out=np.ones_like(totals), where=totals > 0)
         return balanced

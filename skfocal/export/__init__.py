@@ -18,6 +18,7 @@ SKOPS_TRUSTED = [
     "skfocal.lightgbm.FocalLGBMClassifier",
     "skfocal.lightgbm.FocalObjective",
     "skfocal.linear_model.FocalLogisticRegression",
+    "skfocal.linear_model.FocalLogisticRegressionCV",
     "skfocal.loss.FocalLoss",
     "skfocal.xgboost.FocalXGBClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -106,7 +106,8 @@ def _xgboost(model: Any) -> Any:
 def _linear(model: Any) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    native = LogisticRegression(C=model.C, fit_intercept=model.fit_intercept)
+    chosen = model.C_ if hasattr(model, "C_") else model.C
+    native = LogisticRegression(C=chosen, fit_intercept=model.fit_intercept)
     native.classes_, native.n_features_in_ = model.classes_, model.n_features_in_
     native.coef_, native.intercept_, native.n_iter_ = model.coef_, model.intercept_, model.n_iter_
     if hasattr(model, "feature_names_in_"):

@@ -7,6 +7,7 @@ copy.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,21 @@ MiB most of the second read comes from a cache. Measured from 0.25 to 16 MiB, on
 
 CACHED = 65_536
 """Size of a part of dense X if its sums need a copy, in numbers."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Checked data of a fit: X, the classes (K,), each row's index into them, and the rows' own weights or None."""
+
+    X: Any
+    classes: Array
+    indices: Array
+    weight: Array | None
+
+    def __getitem__(self, selected: Array) -> Rows:
+        """Some of the rows. A class that none of them is of keeps its place."""
+        weight = None if self.weight is None else self.weight[selected]
+        return Rows(self.X[selected], self.classes, self.indices[selected], weight)
 
 
 class DesignMatrix:
@@ -105,6 +121,25 @@ class DesignMatrix:
             rows = slice(start, min(start + n_rows, self.n_rows))
             # float32 parts are combined with float64 arrays below, so that the result is float64.
             yield rows, self.X[rows]
+
+
+class Columns:
+    """X with its columns' moments, which are the same for every loss and penalty on these rows.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_samples, n_features)
+        float32 or float64.
+    weight : ndarray of shape (n_samples,) or None
+        Weights of the rows, but for those of the loss.
+    fit_intercept : bool
+        False: the moments are about zero, and nothing is centered.
+    """
+
+    def __init__(self, X: Any, weight: Array | None, fit_intercept: bool) -> None:
+        self.design, self.weight, self.fit_intercept = DesignMatrix(X), weight, fit_intercept
+        self.mean, self.variance = self.design.moments(weight, about_zero=not fit_intercept)
+        self.size = np.abs(self.mean) + np.sqrt(self.variance)
 
 
 def weighted_grams(X: Any, mean: Array, h: Array) -> tuple[Array, Array]:

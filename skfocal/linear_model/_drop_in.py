@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, ClassVar, Concatenate, ParamSpec, Self
 
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
@@ -25,6 +25,18 @@ INSTEAD = {
 }
 """Parameters of ``LogisticRegression`` and of other focal losses, and their replacement."""
 
+INSTEAD_OF_CV = {name: way for name, way in INSTEAD.items() if name != "n_jobs"} | {
+    "penalty": "l1_ratios=[0] is 'l2', l1_ratios=[1] is 'l1', numbers in between are 'elasticnet'",
+    "C": "write Cs=[...], the candidates",
+    "l1_ratio": "write l1_ratios=[...], the candidates",
+    "focal_gamma": "write focal_gammas=[...], the candidates",
+    "gamma": "write focal_gammas=[...], the candidates",
+    "alpha": "write focal_alpha for the class weights, Cs for the strength of the penalty",
+    "warm_start": "leave it out, each fit starts at its neighbor's solution",
+    "use_legacy_attributes": "leave it out, attributes are as with use_legacy_attributes=False",
+}
+"""The same of ``LogisticRegressionCV``."""
+
 SOLVER_INSTEAD = {
     "liblinear": "lbfgs", "sag": "lbfgs", "saga": "lbfgs", "newton-cg": "trust-krylov", "newton-cholesky": "trust-exact"
 }  # fmt: skip
@@ -36,7 +48,7 @@ def names_the_way(init: Callable[Concatenate[Any, P], None]) -> Callable[Concate
 
     @wraps(init)
     def checked(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        for name in INSTEAD.keys() & kwargs.keys():
+        for name in self._instead.keys() & kwargs.keys():
             raise TypeError(_no_parameter(self, name, kwargs[name]))
         init(self, *args, **kwargs)
 
@@ -44,7 +56,14 @@ def names_the_way(init: Callable[Concatenate[Any, P], None]) -> Callable[Concate
 
 
 def _no_parameter(estimator: Any, name: str, value: Any) -> str:
-    return f"{type(estimator).__name__} has no parameter {name}, got {name}={value!r}: {INSTEAD[name]}"
+    return f"{type(estimator).__name__} has no parameter {name}, got {name}={value!r}: {estimator._instead[name]}"
+
+
+def penalty_named(*l1_ratios: float) -> str:
+    """What ``LogisticRegression`` calls the penalty: of several ratios one name for all."""
+    if all(ratio == 0 for ratio in l1_ratios):
+        return "l2"
+    return "l1" if all(ratio == 1 for ratio in l1_ratios) else "elasticnet"
 
 
 class DropInMixin:
@@ -52,6 +71,7 @@ class DropInMixin:
 
     coef_: Any
     l1_ratio: float
+    _instead: ClassVar[dict[str, str]] = INSTEAD
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator.
@@ -71,7 +91,7 @@ class DropInMixin:
             If a parameter does not exist.
         """
         known = self._get_param_names()  # type: ignore[attr-defined]
-        for name in INSTEAD.keys() & (params.keys() - set(known)):
+        for name in self._instead.keys() & (params.keys() - set(known)):
             raise ValueError(_no_parameter(self, name, params[name]))
         super().set_params(**params)  # type: ignore[misc]
         return self
@@ -82,7 +102,7 @@ class DropInMixin:
 
         ``sklearn.feature_selection.SelectFromModel`` reads it in order to keep the features with nonzero coefficients.
         """
-        return "l2" if self.l1_ratio == 0 else "l1" if self.l1_ratio == 1 else "elasticnet"
+        return penalty_named(self.l1_ratio)
 
     def sparsify(self) -> Self:
         """Convert ``coef_`` to a CSR array, which needs less memory if most coefficients are 0.

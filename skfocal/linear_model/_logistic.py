@@ -19,6 +19,7 @@ from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.arguments import check_sample_weight, is_number
 from skfocal._kernels.blocks import Array
+from skfocal.linear_model._design import Columns, Rows
 from skfocal.linear_model._drop_in import SOLVER_INSTEAD, DropInMixin, names_the_way
 from skfocal.linear_model._objective import LinearObjective, at_constant
 from skfocal.linear_model._solve import SOLVERS, minimize, point_at
@@ -194,42 +195,49 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         refuse_several_labels(y)
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=False)
         classes, indices = encode_labels(y)
-        weight = check_sample_weight(sample_weight, X.shape[0], np.float64)
-        outer = resolve_class_weight(self.class_weight, classes, indices, weight)
-        loss = self._build_loss(classes, indices, weight, outer)
-        if self.class_weight is not None:
-            weight = outer[indices] if weight is None else weight * outer[indices]
-        n_scores = 1 if classes.shape[0] == 2 else classes.shape[0]
-        totals = np.bincount(indices, weights=weight, minlength=classes.shape[0])
+        self._fit_rows(Rows(X, classes, indices, check_sample_weight(sample_weight, X.shape[0], np.float64)))
+
+    def _fit_rows(self, rows: Rows, tol: float | None = None) -> None:
+        """Fit to the gradient ``tol``, or ``self.tol`` if it is None; a warning only above ``self.tol``."""
+        objective, constant = self._objective_on(rows)
+        # A last solution of much weaker regularization can be so far off that the constant is the better start.
+        start = min(
+            (objective.pack(*start) for start in self._starts(constant, rows.X.shape[1])),
+            key=lambda x: point_at(objective, x).value,
+        )
+        callback = _Printer(self.solver) if self.verbose else None
+        end, n_iter = minimize(objective, start, self.solver, self.max_iter, self.tol if tol is None else tol, callback)
+        if not end.optimality <= self.tol:
+            self._warn(end.optimality, n_iter)
+        self._set_solution(rows, *objective.unpack(end.x))
+        self.n_iter_ = np.array([n_iter], dtype=np.int32)
+
+    def _bind_loss(self, rows: Rows) -> Array | None:
+        """Set ``focal_loss_``; the weights of the rows but for those of the loss."""
+        outer = resolve_class_weight(self.class_weight, rows.classes, rows.indices, rows.weight)
+        self.focal_loss_ = self._build_loss(rows.classes, rows.indices, rows.weight, outer)
+        if self.class_weight is None:
+            return rows.weight
+        weight: Array = outer[rows.indices]
+        return weight if rows.weight is None else rows.weight * weight
+
+    def _objective_on(self, rows: Rows) -> tuple[LinearObjective, Array]:
+        """The objective, and the best constant scores; sets ``focal_loss_``."""
+        weight = self._bind_loss(rows)
+        loss, n_classes = self.focal_loss_, rows.classes.shape[0]
+        n_scores = 1 if n_classes == 2 else n_classes
+        totals = np.bincount(rows.indices, weights=weight, minlength=n_classes)
         constant = np.zeros(n_scores)
         if self.fit_intercept:
             constant[:] = loss.optimal_scores(totals)
         unit, curvature = at_constant(loss, totals, constant)
-        objective = LinearObjective(
-            X,
-            loss.on(indices, n_scores, weight),
-            weight,
-            n_scores,
-            unit,
-            curvature,
-            self.C,
-            self.l1_ratio,
-            self.fit_intercept,
-        )
-        # If the last solution had a much weaker regularization, the constant can be the better start.
-        start = min(
-            (objective.pack(*start) for start in self._starts(constant, X.shape[1])),
-            key=lambda x: point_at(objective, x).value,
-        )
-        callback = _Printer(self.solver) if self.verbose else None
-        end, n_iter = minimize(objective, start, self.solver, self.max_iter, self.tol, callback)
-        if not end.optimality <= self.tol:
-            self._warn(end.optimality, n_iter)
-        coef, intercept = objective.unpack(end.x)
-        self.classes_, self.focal_loss_ = classes, loss
-        self.coef_ = coef.astype(X.dtype, copy=False)
-        self.intercept_ = intercept.astype(X.dtype, copy=False)
-        self.n_iter_ = np.array([n_iter], dtype=np.int32)
+        columns, data = Columns(rows.X, weight, self.fit_intercept), loss.on(rows.indices, n_scores, weight)
+        return LinearObjective(columns, data, n_scores, unit, curvature, self.C, self.l1_ratio), constant
+
+    def _set_solution(self, rows: Rows, coef: Array, intercept: Array) -> None:
+        self.classes_ = rows.classes
+        self.coef_ = coef.astype(rows.X.dtype, copy=False)
+        self.intercept_ = intercept.astype(rows.X.dtype, copy=False)
 
     def _starts(self, constant: Array, n_features: int) -> list[tuple[Array, Array]]:
         """Candidates for the start, as coefficients and intercepts: the constant and, with ``warm_start``, the last

@@ -11,13 +11,14 @@ penalty. The penalty is ``sum(l1 * abs(x))`` with one weight per unknown.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from skfocal._kernels.blocks import Array
-from skfocal.linear_model._design import DesignMatrix, weighted_grams
+from skfocal.linear_model._design import Columns, weighted_grams
 from skfocal.loss import BinaryLossOnData, FocalLoss, MulticlassLossOnData
 
 MAX_CORRELATED = 512
@@ -33,12 +34,10 @@ class LinearObjective:
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_samples, n_features)
-        float32 or float64.
+    columns : Columns
+        X, and the weights of its rows but for those of the loss.
     data : BinaryLossOnData or MulticlassLossOnData
         The loss bound to labels and weights.
-    weight : ndarray of shape (n_samples,) or None
-        Weights of the rows, without the class weights of the loss.
     unit, curvature : float
         Result of `at_constant`. F is divided by ``unit``, and the unknowns are scaled to unit curvature at the constant
         score.
@@ -46,33 +45,48 @@ class LinearObjective:
 
     def __init__(
         self,
-        X: Any,
+        columns: Columns,
         data: BinaryLossOnData | MulticlassLossOnData,
-        weight: Array | None,
         n_scores: int,
         unit: float,
         curvature: float,
         C: float,
         l1_ratio: float,
-        fit_intercept: bool,
     ) -> None:
-        self.design, self.fit_intercept = DesignMatrix(X), fit_intercept
-        self.n_rows, self.n_features = X.shape
+        self.design, self.fit_intercept = columns.design, columns.fit_intercept
+        self.n_rows, self.n_features = self.design.n_rows, self.design.n_features
         self.n_scores = n_scores
         self.parts = [data.part(rows.start, rows.stop) for rows in self.design.slices]
-        self.mean, variance = self.design.moments(weight, about_zero=not fit_intercept)
-        self.column_size = np.abs(self.mean) + np.sqrt(variance)
+        self.mean, self.column_size = columns.mean, columns.size
         # With a large gamma the loss is small, and the tolerance has to shrink with it. Therefore sums are divided by
         # the loss of a constant score instead of the total weight.
         self.total = unit
-        self.l2 = (1.0 - l1_ratio) / (C * self.total)
         # All classes have the same scale. With a scale of its own, a rare class would need digits that hardly change
         # the loss.
         curvature = max(curvature / (unit * n_scores), np.finfo(float).tiny)
-        scale = np.sqrt(curvature * variance + self.l2)
-        self.scale = np.where(scale > 0, scale, 1.0)
+        self._curvature_of_columns = curvature * columns.variance
         self.intercept_scale: Any = np.sqrt(curvature)
         self._first_intercept_scale = self.intercept_scale
+        self._curvature: Array | None = None
+        self._penalize(C, l1_ratio)
+
+    def with_C(self, C: float, x: Array) -> tuple[LinearObjective, Array]:
+        """The same but for the size of the penalty, and x in its unknowns.
+
+        What is known of the loss at x, and what `whiten_at` has seen of its curvature, is known there as well.
+        """
+        coef, shifted = self._coef(x)
+        other = copy(self)
+        other._penalize(C, self.l1_ratio)
+        x_there = other._unknowns(coef, shifted)
+        if self._is_last(x):
+            other._last = x_there, *other._with_penalty(coef, *self._sums)
+        return other, x_there
+
+    def _penalize(self, C: float, l1_ratio: float) -> None:
+        self.l1_ratio, self.l2 = l1_ratio, (1.0 - l1_ratio) / (C * self.total)
+        scale = np.sqrt(self._curvature_of_columns + self.l2)
+        self.scale = np.where(scale > 0, scale, 1.0)
         self.basis: tuple[Array, Array] | None = None
         self._last: tuple[Array, float, Array] | None = None
         self.l1 = (
@@ -82,6 +96,8 @@ class LinearObjective:
                 np.tile(l1_ratio / (C * self.total) / self.scale, (self.n_scores, 1)), np.zeros(self.n_scores)
             )
         )
+        if self._curvature is not None:
+            self._whiten(self._curvature)
 
     @property
     def can_be_whitened(self) -> bool:
@@ -108,13 +124,18 @@ class LinearObjective:
             inner -= outer + outer.transpose(0, 2, 1)
             self.mean, shifted = self.mean + step, shifted + coef @ step
         self.intercept_scale = np.sqrt(per_class / self.total)
-        inner /= self.total * np.outer(self.scale, self.scale)
-        d = np.arange(self.n_features)
-        inner[:, d, d] += self.l2 / self.scale**2
-        root = _cholesky(inner)
-        self.basis = root.transpose(0, 2, 1), np.linalg.inv(root).transpose(0, 2, 1)
+        self._curvature = inner / self.total
+        self._whiten(self._curvature)
         self._last = None
         return self._unknowns(coef, shifted)
+
+    def _whiten(self, curvature: Array) -> None:
+        """Unknowns by the loss's curvature (n_scores, d, d) and the penalty."""
+        curvature = curvature / np.outer(self.scale, self.scale)
+        d = np.arange(self.n_features)
+        curvature[:, d, d] += self.l2 / self.scale**2
+        root = _cholesky(curvature)
+        self.basis = root.transpose(0, 2, 1), np.linalg.inv(root).transpose(0, 2, 1)
 
     def unwhitened(self, gradient: Array) -> Array:
         """The gradient with respect to the unknowns before `whiten_at`."""
@@ -194,11 +215,14 @@ class LinearObjective:
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         # SciPy's solvers evaluate their starting point first. F is already known there.
-        if self._last is not None and np.array_equal(x, self._last[0]):
+        if self._last is not None and self._is_last(x):
             return self._last[1], self._last[2].copy()
         value, gradient = self._evaluate(x)
         self._last = x.copy(), value, gradient
         return value, gradient.copy()
+
+    def _is_last(self, x: Array) -> bool:
+        return self._last is not None and np.array_equal(x, self._last[0])
 
     def _evaluate(self, x: Array) -> tuple[float, Array]:
         coef, shifted = self._coef(x)
@@ -207,8 +231,13 @@ class LinearObjective:
             loss, gradient = data.loss_gradient(self._scores(X, coef, shifted))
             of_part = self._back(X, gradient)
             total, by_coef, sums = total + loss.sum(), by_coef + of_part[0], sums + of_part[1]
+        self._sums = float(total), by_coef, sums
+        return self._with_penalty(coef, *self._sums)
+
+    def _with_penalty(self, coef: Array, total: float, by_coef: Array, sums: Array) -> tuple[float, Array]:
+        """F and its gradient by the loss's sums over the rows."""
         value = total / self.total + 0.5 * self.l2 * float((coef * coef).sum())
-        return float(value), self._flat(by_coef, sums, coef)
+        return value, self._flat(by_coef, sums, coef)
 
     def hessian_product(self, x: Array, direction: Array) -> Array:
         coef, shifted = self._coef(x)

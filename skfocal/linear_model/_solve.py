@@ -96,7 +96,7 @@ def minimize(
     more progress.
     """
     whitens = objective.can_be_whitened
-    if whitens and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
+    if whitens and objective.basis is None and (solver != "lbfgs" or objective.n_features <= WHITEN_AT_ONCE):
         x = objective.whiten_at(x)
     here, n_iter, stalled = point_at(objective, x), 0, 0
     best = here.size

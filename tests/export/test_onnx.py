@@ -38,18 +38,21 @@ FAST = {
     "FocalLGBMClassifier": {"n_estimators": 10, "verbosity": -1, "n_jobs": 1},
     "FocalXGBClassifier": {"n_estimators": 10, "n_jobs": 1},
     "FocalLogisticRegression": {},
+    "FocalLogisticRegressionCV": {"Cs": [0.1, 1.0], "cv": 2},
 }
 each = pytest.mark.parametrize("name", FAST)
 each_booster = pytest.mark.parametrize("name", ["FocalLGBMClassifier", "FocalXGBClassifier"])
-each_of_trees = pytest.mark.parametrize("name", [name for name in FAST if name != "FocalLogisticRegression"])
+each_of_trees = pytest.mark.parametrize("name", [name for name in FAST if "Logistic" not in name])
 
 
 def step_before(name):
     """A transformer; for trees one that moves no value, by however little, across a threshold."""
-    return StandardScaler() if name == "FocalLogisticRegression" else SimpleImputer()
+    return StandardScaler() if "Logistic" in name else SimpleImputer()
 
 
 def make(name, *args, **kwargs):
+    if name.endswith("CV") and args:
+        args = [args[0]], *args[1:]  # the candidates for gamma
     return getattr(skfocal, name)(*args, **FAST[name] | kwargs)
 
 
@@ -275,7 +278,7 @@ def test_categories_of_scikit_learns_booster_are_refused():
 def test_pipeline_and_search(name, rows):
     X, labels = rows
     assert_same(make_pipeline(step_before(name), make(name)).fit(X, labels), X)
-    search = GridSearchCV(make(name), {"focal_gamma": [0.5, 2.0]}, cv=2).fit(X, labels)
+    search = GridSearchCV(make(name), {"focal_alpha": [None, "balanced"]}, cv=2).fit(X, labels)
     assert_same(search, X)
 
 
