@@ -1,12 +1,13 @@
-"""Models for other programs: ONNX, and the parents' own classes. What a function needs, it says when it is called."""
+"""Models for other programs: ONNX, PMML, the parents' own classes. What a function needs, it says when called."""
 
 from skfocal._common.public import is_public_in
 from skfocal.export._native import with_native_objective
 from skfocal.export._onnx import to_onnx
+from skfocal.export._pmml import to_pmml
 
-__all__ = ["SKOPS_TRUSTED", "to_onnx", "with_native_objective"]
+__all__ = ["SKOPS_TRUSTED", "to_onnx", "to_pmml", "with_native_objective"]
 
-is_public_in(__name__, to_onnx, with_native_objective)
+is_public_in(__name__, to_onnx, to_pmml, with_native_objective)
 
 SKOPS_TRUSTED = [
     "builtins.frozenset",

@@ -8,6 +8,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from skfocal._common.classifier import FocalClassifierMixin
+from skfocal.export._labels import check_labels
 
 
 def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> Any:
@@ -84,13 +85,3 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
         options=options,
         custom_conversion_functions=_onnx_meta.CONVERTERS,
     )
-
-
-def check_labels(classes: Any) -> None:
-    """Labels that ONNX has a type for."""
-    is_legal = classes.dtype.kind in "biuUTO" or (classes.dtype.kind == "f" and (classes == classes.astype(int)).all())
-    if not is_legal:
-        raise ValueError(
-            "model must have labels that are texts, integers or Booleans for another format, got "
-            f"{classes.tolist()[0]!r} of dtype {classes.dtype}"
-        )
