@@ -38,7 +38,10 @@ ROOMS = {
     "torch": (SHARED, {*CORE, "torch"}),
     "keras": (SHARED, {*CORE, "keras"}),
     # Of the boosters only when a model of theirs is handed in.
-    "export": (SHARED | {"lightgbm", "xgboost"}, {*CORE, "lightgbm", "xgboost", "onnx", "skl2onnx", "sklearn2pmml"}),
+    "export": (
+        SHARED | {"calibration", "lightgbm", "xgboost"},
+        {*CORE, "lightgbm", "xgboost", "onnx", "skl2onnx", "sklearn2pmml"},
+    ),
 }
 MAY_IMPORT = FLOORS | ROOMS
 EXTRAS = {"lightgbm", "xgboost", "torch", "keras", "matplotlib", "onnx", "skl2onnx", "sklearn2pmml", "dask"}

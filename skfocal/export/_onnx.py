@@ -7,7 +7,6 @@ from typing import Any
 from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from skfocal._common.classifier import FocalClassifierMixin
 from skfocal.export._labels import check_labels
 
 
@@ -18,7 +17,7 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
     ----------
     model : estimator
         A fitted focal estimator, or a ``Pipeline``, ``VotingClassifier``, ``StackingClassifier`` or
-        ``CalibratedClassifierCV`` with some in it, and whatever else skl2onnx converts.
+        ``CalibratedClassifierCV`` with some in it, a `FocalTemperatureScaling` of any classifier, and whatever else skl2onnx converts.
     initial_types : list of (name, type), default=None
         The inputs, of types of ``skl2onnx.common.data_types``, as skl2onnx takes them. None: one input ``"X"`` of
         float32, (n, n_features). A model whose first step is a ``ColumnTransformer`` needs them. A category is the
@@ -66,8 +65,7 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
     check_labels(model.classes_)
     parts = list(_onnx_meta.parts_of(model))
     for part in parts:
-        if isinstance(part, FocalClassifierMixin):
-            _onnx_converters.register(part)
+        _onnx_converters.register(part)
     if initial_types is None:
         if any(isinstance(part, ColumnTransformer) for part in parts):
             raise ValueError(

@@ -14,7 +14,9 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 
 from skfocal._common.classifier import FocalClassifierMixin
+from skfocal.calibration import FocalTemperatureScaling
 from skfocal.export._onnx_graph import ML, TENSOR_ATTRIBUTES, Graph
+from skfocal.export._onnx_meta import convert_focal_temperature
 from skfocal.export._trees import forest_of
 
 OPTIONS = {
@@ -25,14 +27,18 @@ OPTIONS = {
 }
 
 
-def register(model: FocalClassifierMixin) -> None:
-    """Tell skl2onnx how to convert models of this one's class."""
+def register(model: Any) -> None:
+    """Tell skl2onnx how to convert models of this one's class, if it is one of this package."""
+    if not isinstance(model, (FocalClassifierMixin, FocalTemperatureScaling)):
+        return
     cls = type(model)
     alias = f"{cls.__module__}.{cls.__qualname__}"
     update_registered_converter(cls, alias, _shapes, _converter(model), options=OPTIONS)
 
 
-def _converter(model: FocalClassifierMixin) -> Callable[..., None]:
+def _converter(model: Any) -> Callable[..., None]:
+    if isinstance(model, FocalTemperatureScaling):
+        return convert_focal_temperature
     for of_class, scores in (
         ("FocalHistGradientBoostingClassifier", _wide_scores),
         ("FocalLGBMClassifier", _wide_scores),
