@@ -17,7 +17,8 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
     ----------
     model : estimator
         A fitted focal estimator, or a ``Pipeline``, ``VotingClassifier``, ``StackingClassifier`` or
-        ``CalibratedClassifierCV`` with some in it, a `FocalTemperatureScaling` of any classifier, and whatever else skl2onnx converts.
+        ``CalibratedClassifierCV`` with some in it, a `skfocal.calibration.FocalTemperatureScaling` of any classifier,
+        and whatever else skl2onnx converts.
     initial_types : list of (name, type), default=None
         The inputs, of types of ``skl2onnx.common.data_types``, as skl2onnx takes them. None: one input ``"X"`` of
         float32, (n, n_features). A model whose first step is a ``ColumnTransformer`` needs them. A category is the

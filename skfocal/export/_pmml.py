@@ -45,7 +45,7 @@ def to_pmml(model: Any, path: Any, *, input_names: Any = None, target_name: Any 
     The file gives the label of `predict` in the field ``target_name``, and `predict_proba` in the fields
     ``probability(a)``, ``probability(b)`` and so on, by label. It runs without skfocal and without the boosters. A
     category is the number that the booster was trained on, for a pandas column its code. ``categorical_features`` of
-    `FocalHistGradientBoostingClassifier` and ``linear_tree=True`` are refused.
+    `skfocal.ensemble.FocalHistGradientBoostingClassifier` and ``linear_tree=True`` are refused.
 
     The steps of a ``Pipeline`` are converted by sklearn2pmml, a program in Java under the AGPL. It refuses a
     scikit-learn that is newer than itself, and does not run any more a year after its release. It sends its makers a

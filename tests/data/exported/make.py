@@ -1,7 +1,7 @@
 """Writes the models of this folder, and ``expected.json`` beside them: what predicted them when they were written.
 
-Run it for a new kind of file only. Those that are here were written by the release that ``expected.json`` names, and are
-there to be read by later ones: ``python tests/data/exported/make.py NAME``, with the extra ``onnx``.
+Run it for a new kind of file only. Those that are here were written by the release that ``expected.json`` names, and
+are there to be read by later ones: ``python tests/data/exported/make.py NAME``, with the extra ``onnx``.
 """
 
 import json
