@@ -38,10 +38,13 @@ ROOMS = {
     "torch": (SHARED, {*CORE, "torch"}),
     "keras": (SHARED, {*CORE, "keras"}),
     # Of the boosters only when a model of theirs is handed in.
-    "export": (SHARED | {"lightgbm", "xgboost"}, {*CORE, "lightgbm", "xgboost", "onnx", "skl2onnx"}),
+    "export": (
+        SHARED | {"calibration", "lightgbm", "xgboost"},
+        {*CORE, "lightgbm", "xgboost", "onnx", "skl2onnx", "sklearn2pmml"},
+    ),
 }
 MAY_IMPORT = FLOORS | ROOMS
-EXTRAS = {"lightgbm", "xgboost", "torch", "keras", "matplotlib", "onnx", "skl2onnx", "dask"}
+EXTRAS = {"lightgbm", "xgboost", "torch", "keras", "matplotlib", "onnx", "skl2onnx", "sklearn2pmml", "dask"}
 
 
 def imports_of(path):

@@ -1,14 +1,15 @@
-"""Conversion of models for other programs: to ONNX, and to the parents' own classes. Dependencies are checked when a
-function is called.
+"""Conversion of models for other programs: to ONNX, to PMML, and to the parents' own classes. Dependencies are checked
+when a function is called.
 """
 
 from skfocal._common.public import is_public_in
 from skfocal.export._native import with_native_objective
 from skfocal.export._onnx import to_onnx
+from skfocal.export._pmml import to_pmml
 
-__all__ = ["SKOPS_TRUSTED", "to_onnx", "with_native_objective"]
+__all__ = ["SKOPS_TRUSTED", "to_onnx", "to_pmml", "with_native_objective"]
 
-is_public_in(__name__, to_onnx, with_native_objective)
+is_public_in(__name__, to_onnx, to_pmml, with_native_objective)
 
 SKOPS_TRUSTED = [
     "builtins.frozenset",

@@ -7,7 +7,7 @@ from typing import Any
 from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from skfocal._common.classifier import FocalClassifierMixin
+from skfocal.export._labels import check_labels, check_one_label
 
 
 def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> Any:
@@ -17,8 +17,8 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
     ----------
     model : estimator
         A fitted focal estimator, or a ``Pipeline``, ``VotingClassifier``, ``StackingClassifier`` or
-        ``CalibratedClassifierCV`` that contains focal estimators. Their other parts can be anything that skl2onnx
-        converts.
+        ``CalibratedClassifierCV`` that contains focal estimators, or a `skfocal.calibration.FocalTemperatureScaling` of
+        any classifier. Their other parts can be anything that skl2onnx converts.
     initial_types : list of (name, type), default=None
         Names and types of the inputs, as in skl2onnx, with types of ``skl2onnx.common.data_types``. None: one float32
         input ``"X"`` of shape (n, n_features). If the first step of the model is a ``ColumnTransformer``, the types are
@@ -68,13 +68,8 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
     check_labels(model.classes_)
     parts = list(_onnx_meta.parts_of(model))
     for part in parts:
-        if isinstance(part, FocalClassifierMixin):
-            if isinstance(part.focal_loss_, tuple):
-                raise ValueError(
-                    f"model must have one label a row for ONNX, got one of {len(part.focal_loss_)}: fit a model to "
-                    "each label, or save FocalXGBClassifier's own file"
-                )
-            _onnx_converters.register(part)
+        check_one_label(part, "ONNX")
+        _onnx_converters.register(part)
     if initial_types is None:
         if any(isinstance(part, ColumnTransformer) for part in parts):
             raise ValueError(
@@ -92,13 +87,3 @@ def to_onnx(model: Any, initial_types: Any = None, target_opset: Any = None) -> 
         options=options,
         custom_conversion_functions=_onnx_meta.CONVERTERS,
     )
-
-
-def check_labels(classes: Any) -> None:
-    """Check that ONNX has a type for the labels."""
-    is_legal = classes.dtype.kind in "biuUTO" or (classes.dtype.kind == "f" and (classes == classes.astype(int)).all())
-    if not is_legal:
-        raise ValueError(
-            "model must have labels that are texts, integers or Booleans for another format, got "
-            f"{classes.tolist()[0]!r} of dtype {classes.dtype}"
-        )

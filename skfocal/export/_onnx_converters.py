@@ -14,9 +14,10 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 
 from skfocal._common.classifier import FocalClassifierMixin
-from skfocal._kernels.blocks import Array
+from skfocal.calibration import FocalTemperatureScaling
 from skfocal.export._onnx_graph import ML, TENSOR_ATTRIBUTES, Graph
-from skfocal.export._trees import Forest, of_hist_gradient_boosting, of_lightgbm, of_xgboost
+from skfocal.export._onnx_meta import convert_focal_temperature
+from skfocal.export._trees import forest_of
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -26,17 +27,21 @@ OPTIONS = {
 }
 
 
-def register(model: FocalClassifierMixin) -> None:
-    """Register the converter for the class of this model in skl2onnx."""
+def register(model: Any) -> None:
+    """Register the converter for the class of this model in skl2onnx, if the class belongs to this package."""
+    if not isinstance(model, (FocalClassifierMixin, FocalTemperatureScaling)):
+        return
     cls = type(model)
     alias = f"{cls.__module__}.{cls.__qualname__}"
     update_registered_converter(cls, alias, _shapes, _converter(model), options=OPTIONS)
 
 
-def _converter(model: FocalClassifierMixin) -> Callable[..., None]:
+def _converter(model: Any) -> Callable[..., None]:
+    if isinstance(model, FocalTemperatureScaling):
+        return convert_focal_temperature
     for of_class, scores in (
-        ("FocalHistGradientBoostingClassifier", _hist_scores),
-        ("FocalLGBMClassifier", _lightgbm_scores),
+        ("FocalHistGradientBoostingClassifier", _wide_scores),
+        ("FocalLGBMClassifier", _wide_scores),
         ("FocalXGBClassifier", _xgboost_scores),
         ("FocalLogisticRegression", _linear_scores),
     ):
@@ -83,16 +88,9 @@ def _linear_scores(graph: Graph, model: Any, x: str) -> str:
     return graph("Add", graph("MatMul", x, graph.constant(model.coef_.T)), graph.constant(model.intercept_[np.newaxis]))
 
 
-def _lightgbm_scores(graph: Graph, model: Any, x: str) -> str:
-    return _wide_scores(graph, of_lightgbm(model.booster_.model_to_string()), x)
-
-
-def _hist_scores(graph: Graph, model: Any, x: str) -> str:
-    return _wide_scores(graph, of_hist_gradient_boosting(model), x)
-
-
-def _wide_scores(graph: Graph, forest: Forest, x: str) -> str:
+def _wide_scores(graph: Graph, model: Any, x: str) -> str:
     """Scores of trees from a library that compares and sums in float64."""
+    forest = forest_of(model)
     if graph.container.target_opset_any_domain(ML) < TENSOR_ATTRIBUTES:
         narrow = Graph(graph.scope, graph.container, np.float32)
         return graph.cast(narrow.scores_of(forest, narrow.cast(x, np.float32)), graph.dtype)
@@ -101,9 +99,7 @@ def _wide_scores(graph: Graph, forest: Forest, x: str) -> str:
 
 
 def _xgboost_scores(graph: Graph, model: Any, x: str) -> str:
-    booster = model.get_booster()
-    n_rounds = getattr(model, "best_iteration", booster.num_boosted_rounds() - 1) + 1  # the property may raise
-    forest = of_xgboost(booster, n_rounds, _scores_of_missing_row(booster, n_rounds))
+    forest = forest_of(model)
     # XGBoost compares and sums in float32.
     narrow = Graph(graph.scope, graph.container, np.float32)
     x = narrow.cast(x, np.float32)
@@ -111,15 +107,3 @@ def _xgboost_scores(graph: Graph, model: Any, x: str) -> str:
         is_missing = narrow("Equal", x, narrow.constant(model.missing))
         x = narrow("Where", is_missing, narrow.constant(np.nan), x)
     return graph.cast(narrow.scores_of(forest, x), graph.dtype)
-
-
-def _scores_of_missing_row(booster: Any, n_rounds: int) -> Array:
-    from xgboost import DMatrix
-
-    row = DMatrix(
-        np.full((1, booster.num_features()), np.nan, np.float32),
-        feature_names=booster.feature_names,
-        feature_types=booster.feature_types,
-    )
-    scores: Array = booster.predict(row, output_margin=True, iteration_range=(0, n_rounds)).ravel()
-    return scores

@@ -18,9 +18,11 @@ from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
 from sklearn.base import BaseEstimator
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skfocal._common.classifier import FocalClassifierMixin
+from skfocal.calibration import FocalTemperatureScaling
 from skfocal.export._onnx_graph import INT64, Graph
 
 
@@ -41,21 +43,27 @@ def parts_of(model: Any) -> Iterator[Any]:
                 waiting.append(part.steps)
             elif isinstance(part, CalibratedClassifierCV):
                 waiting += [calibrated.estimator for calibrated in part.calibrated_classifiers_]
+            elif isinstance(part, FrozenEstimator):
+                waiting.append(part.estimator)
             elif not isinstance(part, FocalClassifierMixin):  # which contains no estimators
                 waiting += [value for name, value in vars(part).items() if name.endswith("_")]
 
 
 def last_step(model: Any) -> Any:
-    """The estimator at the end of pipelines."""
-    while isinstance(model, Pipeline):
-        model = model.steps[-1][1]
+    """The estimator at the end of pipelines, thawed."""
+    while isinstance(model, (Pipeline, FrozenEstimator)):
+        model = model.steps[-1][1] if isinstance(model, Pipeline) else model.estimator
     return model
 
 
 def asked_for_scores(model: Any) -> Iterator[Any]:
-    """Focal estimators in the model whose raw scores, not probabilities, are used by another estimator."""
+    """Estimators in the model whose raw scores, not probabilities, are used by another estimator."""
     for part in parts_of(model):
         inner: list[Any] = []
+        if isinstance(part, FocalTemperatureScaling):
+            yield from (
+                last_step(estimator) for estimator in part.estimators_ if hasattr(estimator, "decision_function")
+            )
         if isinstance(part, CalibratedClassifierCV):
             inner = [calibrated.estimator for calibrated in part.calibrated_classifiers_]
         elif isinstance(part, VotingClassifier) and part.voting == "hard":
@@ -71,6 +79,8 @@ def asked_for_scores(model: Any) -> Iterator[Any]:
 
 def _inner(scope: Any, operator: Any, estimator: Any, inputs: Any = None) -> tuple[str, str]:
     """Convert an inner classifier. Returns the names of its labels and of its probabilities or scores."""
+    if isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
     inner = scope.declare_local_operator(sklearn_operator_name_map[type(estimator)], estimator)
     inner.inputs = operator.inputs if inputs is None else inputs
     labels = scope.declare_local_variable("inner_label", Int64TensorType())
@@ -122,6 +132,32 @@ def _convert_stacking(scope: Any, operator: Any, container: Any) -> None:
     graph.labels(
         graph("Reshape", labels, graph.initializer(INT64, (1,), [-1])), model.classes_, operator.outputs[0].full_name
     )
+
+
+def convert_focal_temperature(scope: Any, operator: Any, container: Any) -> None:
+    model, graph = operator.raw_operator, _graph(scope, operator, container)
+    K, terms = model.classes_.shape[0], []
+    for estimator, calibrator in zip(model.estimators_, model.calibrators_, strict=True):
+        scores = graph.cast(_inner(scope, operator, estimator)[1], graph.dtype)
+        if not hasattr(estimator, "decision_function"):
+            scores = graph("Log", graph("Max", scores, graph.constant(_least_proba(estimator, graph.dtype))))
+        elif K == 2:
+            # skl2onnx has the negative of the one score beside it.
+            scores = graph.two_columns(graph("Gather", scores, graph.initializer(INT64, (1,), [1]), axis=1))
+        scores = graph("Div", scores, graph.constant(calibrator.temperature))
+        terms.append(graph("Softmax", graph.posterior(scores, np.full(K, calibrator.gamma), None), axis=1))
+    mean = graph("Div", graph("Sum", *terms), graph.constant(len(terms)), output=operator.outputs[1].full_name)
+    graph.labels(graph("ArgMax", mean, axis=1, keepdims=0), model.classes_, operator.outputs[0].full_name)
+
+
+def _least_proba(estimator: Any, dtype: Any) -> float:
+    """What `FocalTemperatureScaling` takes for a probability of 0: a number by the dtype of the probabilities, which
+    only the estimator knows.
+    """
+    of_proba = np.dtype(np.float64)
+    if not hasattr(estimator, "feature_names_in_"):
+        of_proba = estimator.predict_proba(np.zeros((1, estimator.n_features_in_), dtype)).dtype
+    return float(np.finfo(of_proba).eps)
 
 
 def _convert_calibrated(scope: Any, operator: Any, container: Any) -> None:

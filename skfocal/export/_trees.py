@@ -1,4 +1,5 @@
-"""The trees of a booster as arrays, for formats other than the library's own. May import NumPy.
+"""The trees of a booster as arrays, for formats other than the library's own. May import NumPy, and XGBoost for its
+models.
 
 LightGBM's trees are read from its model text, XGBoost's trees from its model JSON. The libraries guarantee that they
 can read these formats again. They do not guarantee this for their private structures.
@@ -93,6 +94,26 @@ class _Tree:
             node = len(self.nodes) - 1
             missing = False  # the first node of the chain handles a missing value
         self.put(node, EQUAL, feature, float(members[-1]), yes, no, missing)
+
+
+def forest_of(model: Any) -> Forest:
+    """The trees of a focal booster.
+
+    Raises
+    ------
+    ValueError
+        If a tree is of a kind that the libraries' formats have and others lack.
+    """
+    for base in type(model).__mro__:
+        if base.__name__ == "FocalLGBMClassifier":
+            return of_lightgbm(model.booster_.model_to_string())
+        if base.__name__ == "FocalHistGradientBoostingClassifier":
+            return of_hist_gradient_boosting(model)
+        if base.__name__ == "FocalXGBClassifier":
+            booster = model.get_booster()
+            n_rounds = getattr(model, "best_iteration", booster.num_boosted_rounds() - 1) + 1  # the property may raise
+            return of_xgboost(booster, n_rounds, _scores_of_missing_row(booster, n_rounds))
+    raise TypeError(f"model must be of estimators that other formats can say, got {type(model).__name__}")
 
 
 # LightGBM
@@ -197,6 +218,18 @@ def of_xgboost(booster: Any, n_rounds: int, missing_row: Array) -> Forest:
         of_missing[score] += weights[i] * _leaf_of_missing(tree)
     forest.base = _base(learner, n_scores, missing_row.astype(np.float64) - of_missing)
     return forest
+
+
+def _scores_of_missing_row(booster: Any, n_rounds: int) -> Array:
+    from xgboost import DMatrix
+
+    row = DMatrix(
+        np.full((1, booster.num_features()), np.nan, np.float32),
+        feature_names=booster.feature_names,
+        feature_types=booster.feature_types,
+    )
+    scores: Array = booster.predict(row, output_margin=True, iteration_range=(0, n_rounds)).ravel()
+    return scores
 
 
 def _base(learner: dict[str, Any], n_scores: int, measured: Array) -> Array:

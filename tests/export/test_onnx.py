@@ -9,15 +9,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_wine
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 import skfocal
 from skfocal import FocalLoss
+from skfocal.calibration import FocalTemperature, FocalTemperatureScaling
 from skfocal.export import to_onnx
 from skfocal.linear_model import FocalLogisticRegression
 
@@ -182,7 +186,7 @@ def test_opset_left_out_is_that_of_skl2onnx(rows):
 def test_a_model_of_several_labels_is_refused(rows):
     X, labels = rows
     Y = np.c_[labels == labels[0], X[:, 0] > np.median(X[:, 0])]
-    with pytest.raises(ValueError, match="model must have one label a row for ONNX, got one of 2"):
+    with pytest.raises(ValueError, match="model must have one label per row for ONNX, got one with 2"):
         to_onnx(make("FocalXGBClassifier").fit(X, Y))
 
 
@@ -365,6 +369,45 @@ def test_isotonic_calibration_of_trees(name, rows):
     # another one in its last digit, the step is on the other side. Most are not.
     off = np.abs(run(calibrated, X)[1] - calibrated.predict_proba(X)).max(axis=1)
     assert np.mean(off < 1e-5) > 0.9
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        FocalLogisticRegression(),
+        LogisticRegression(),
+        LinearSVC(),
+        make_pipeline(StandardScaler(), FocalLogisticRegression(0.0)),
+        make("FocalLGBMClassifier"),
+        GaussianNB(),  # probabilities of float32
+        RandomForestClassifier(3, random_state=0),  # some are 0
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.parametrize("ensemble", [True, False])
+def test_focal_temperature_scaling(estimator, ensemble, rows):
+    X, labels = rows
+    scaled = FocalTemperatureScaling(estimator, cv=3, ensemble=ensemble).fit(X, labels)
+    assert_same(scaled, X)
+    # Numbers that the test would see if they were left out.
+    scaled.calibrators_ = [FocalTemperature(0.5 + i, 1.7 * of.temperature) for i, of in enumerate(scaled.calibrators_)]
+    assert_same(scaled, X)
+
+
+@each
+def test_focal_temperature_scaling_of_a_fitted_classifier(name, rows):
+    X, labels = rows
+    for inner in (make(name), make_pipeline(step_before(name), make(name))):
+        fitted = inner.fit(X[::2], labels[::2])
+        scaled = FocalTemperatureScaling(FrozenEstimator(fitted)).fit(X[1::2], labels[1::2])
+        assert_same(scaled, X)
+        assert np.abs(scaled.predict_proba(X) - fitted.predict_proba(X)).max() > 1e-3
+
+
+def test_focal_temperature_scaling_inside_another(rows):
+    X, labels = rows
+    inner = [("a", FocalTemperatureScaling(FocalLogisticRegression(), cv=3)), ("b", FocalLogisticRegression())]
+    assert_same(VotingClassifier(inner, voting="soft").fit(X, labels), X)
 
 
 def test_calibration_of_others_is_left_to_skl2onnx(rows):

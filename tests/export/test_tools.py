@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_breast_cancer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skfocal
 from skfocal.export import SKOPS_TRUSTED
@@ -109,6 +111,22 @@ def test_mlflow_autolog_of_xgboost_leaves_the_model(mlflow):
     loaded = mlflow.xgboost.load_model(f"models:/{logged.model_id}")
     assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
     assert_array_equal(loaded.predict(X), clf.predict(X))
+
+
+@mlflows
+@each
+def test_mlflow_autolog_of_a_pipeline_leaves_the_model(name, mlflow):
+    pytest.importorskip(LIBRARIES.get(name, "sklearn"), exc_type=ImportError)
+    X, y = load_breast_cancer(return_X_y=True)
+    model = make_pipeline(StandardScaler(), getattr(skfocal, name)(1.5, "balanced", **FAST[name]))
+    mlflow.sklearn.autolog()
+    with mlflow.start_run() as run:
+        model.fit(X, y)
+    recorded = mlflow.get_run(run.info.run_id)
+    logged = {key.rpartition("__")[2]: value for key, value in recorded.data.params.items() if "__focal_" in key}
+    assert logged == {"focal_gamma": "1.5", "focal_alpha": "balanced"}
+    loaded = mlflow.sklearn.load_model(f"models:/{recorded.outputs.model_outputs[0].model_id}")
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
 @mlflows
