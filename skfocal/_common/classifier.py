@@ -97,6 +97,8 @@ class FocalClassifierMixin:
         return labels
 
     def _probabilities(self, raw: Array) -> Array:
+        if raw.shape[0] == 0:
+            return np.empty((0, self.classes_.shape[0]), raw.dtype)
         # The loss as it was fitted, but for the weights to undo: those of class_weight belong to them.
         loss = FocalLoss(self.focal_loss_.gamma, tuple(self.class_weights_.tolist()))
         return loss.predict_proba(raw, check_calibration(self.calibration))

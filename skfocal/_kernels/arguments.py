@@ -18,8 +18,14 @@ CALIBRATIONS = ("focus", "full", None)
 
 
 def is_number(value: Any) -> bool:
-    """True for a real number that is no bool."""
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    """True for a real number that is no bool and has room in float64."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        float(value)
+    except OverflowError:  # of an integer or a ratio; floats become infinite
+        return False
+    return True
 
 
 MAX_GAMMA = 100.0

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from skfocal._common.rows import in_native_order
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
 
@@ -203,7 +204,7 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
     What is no table of numbers has none: it is for LightGBM to say what is wrong with it.
     """
     if hasattr(X, "iloc") and X.ndim == 2:
-        part = X.iloc[rows]
+        part = in_native_order(X).iloc[rows]  # pandas itself takes no rows of the other order
         for j in range(part.shape[1]):
             column = part.iloc[:, j]
             if getattr(column.dtype, "kind", "O") in "biuf":

@@ -183,7 +183,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         return self
 
     def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=False)
+        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=False)
+        X = _floats(X)
         classes, indices = encode_labels(y)
         weight = check_sample_weight(sample_weight, X.shape[0], np.float64)
         outer = resolve_class_weight(self.class_weight, classes, indices, weight)
@@ -258,8 +259,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
             For two classes one score, > 0 where the second of ``classes_`` is decided for.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        with np.errstate(under="ignore"):
+        X = _floats(validate_data(self, X, accept_sparse="csr", reset=False))
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):  # as the parent's, scores may be infinite
             scores = X @ self.coef_.T
             scores = (scores.toarray() if sparse.issparse(scores) else np.asarray(scores)) + self.intercept_
         return scores[:, 0] if self.coef_.shape[0] == 1 else scores
@@ -291,7 +292,23 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        return self._probabilities(self.decision_function(X))
+        scores = self.decision_function(X)
+        if np.isnan(scores).any():
+            raise ValueError(
+                "X must have numbers whose scores fit float64: got a row whose score is infinity less infinity"
+            )
+        largest = np.finfo(scores.dtype).max
+        return self._probabilities(np.clip(scores, -largest, largest))
+
+
+def _floats(X: Any) -> Any:
+    """X, which scikit-learn's ``dtype="numeric"`` has let pass, as float64 or float32.
+
+    Asked for floats, scikit-learn would make them of texts and dates as well.
+    """
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"X must hold numbers, got dtype {X.dtype}")
+    return X if X.dtype in (np.float64, np.float32) else X.astype(np.float64)
 
 
 class _Printer:

@@ -60,7 +60,10 @@ class LinearObjective:
         self.n_rows, self.n_features = X.shape
         self.n_scores = n_scores
         self.parts = [data.part(rows.start, rows.stop) for rows in self.design.slices]
-        self.mean, variance = self.design.moments(weight, about_zero=not fit_intercept)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.mean, variance = self.design.moments(weight, about_zero=not fit_intercept)
+        if not np.isfinite(variance).all():
+            raise ValueError("X must have columns whose sums of squares fit float64, got numbers beyond some 1e150")
         self.column_size = np.abs(self.mean) + np.sqrt(variance)
         # A large gamma makes the loss small as such: what counts as converged has to shrink with it. So sums are
         # divided by the loss of a constant score instead of the total weight.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skfocal._common.rows import in_native_order
+
 REPLACED_PARAMETERS = {
     "scale_pos_weight": "XGBoost ignores it here: use focal_alpha, for example {negative: 1, positive: weight}",
     "num_class": "the number of classes is that of y",
@@ -33,10 +35,12 @@ def check_parameters(model: Any) -> None:
 
 
 def in_memory(X: Any) -> Any:
-    """X as XGBoost takes it in fit and in predict alike: a polars LazyFrame collected, a series as its one column."""
+    """X as XGBoost takes it in fit and in predict alike: a polars LazyFrame collected, a series as one column, bytes in
+    this machine's order, in which XGBoost reads them whatever their type says.
+    """
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         X = X.collect()
-    return X.to_frame() if hasattr(X, "to_frame") and getattr(X, "ndim", 1) == 1 else X
+    return in_native_order(X.to_frame() if hasattr(X, "to_frame") and getattr(X, "ndim", 1) == 1 else X)
 
 
 def is_array_like(X: Any) -> bool:
