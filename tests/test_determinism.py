@@ -32,7 +32,7 @@ print(hashlib.sha256({BYTES.get(name, "pickle.dumps(clf)")}).hexdigest())
 """
     run = [sys.executable, "-c", code]
     return subprocess.run(
-        run, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=120
+        run, env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=300
     ).stdout
 
 

@@ -50,7 +50,7 @@ def models(*options, **environment):
     """Digest of the probabilities of each class, from a process with these options and variables."""
     run = [sys.executable, *options, "-c", CODE.replace("ENTRIES", repr(ENTRIES))]
     done = subprocess.run(
-        run, env={**os.environ, **environment}, capture_output=True, encoding="utf-8", timeout=240, check=False
+        run, env={**os.environ, **environment}, capture_output=True, encoding="utf-8", timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return dict(line.split() for line in done.stdout.splitlines()), done.stderr

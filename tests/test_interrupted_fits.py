@@ -43,13 +43,15 @@ def run(code, folder):
 @posix
 @pytest.mark.parametrize("name", SIZES)
 def test_after_a_signal_at_any_time_the_estimator_is_the_old_one_or_the_new_one(name, tmp_path):
-    # XGBoost's timer starts with its rounds: an interrupt of the calls by which it reads the data corrupts its memory, in
-    # XGBClassifier as well (3.2).
+    # XGBoost's timer starts with its rounds. Before, an interrupt of the calls by which it reads the data corrupts its
+    # memory, in XGBClassifier as well (3.2).
     needs_library(name)
     code = f"""
 import os, signal, threading, time
 import numpy as np, skfocal, skfocal.calibration
 from sklearn.datasets import make_classification
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
 
 def make():
     room = skfocal.calibration if {name!r} == "FocalTemperatureScaling" else skfocal

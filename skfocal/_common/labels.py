@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Number
 from typing import Any
 
@@ -25,16 +27,28 @@ def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
     if y is None:
         # The first words are those that scikit-learn's checks look for.
         raise ValueError(f"requires {name} to be passed, but the target {name} is None")
-    labels = _numbers_of_objects(one_dimensional(y, name))
-    if labels.shape[0] == 0:
-        raise ValueError(f"{name} must have at least one label, got 0")
-    assert_all_finite(labels, input_name=name)
-    if labels.dtype.kind in "mM" and np.isnat(labels).any():
-        raise ValueError(f"{name} must hold no missing label, got NaT")
-    classes, indices = _count_integers(labels) or _sort_labels(labels, name)
+    with _named(name):
+        labels = _numbers_of_objects(one_dimensional(y, name))
+        if labels.shape[0] == 0:
+            raise ValueError(f"{name} must have at least one label, got 0")
+        assert_all_finite(labels, input_name=name)
+        if labels.dtype.kind in "mM" and np.isnat(labels).any():
+            raise ValueError(f"{name} must hold no missing label, got NaT")
+        classes, indices = _count_integers(labels) or _sort_labels(labels)
     if classes.shape[0] < 2:
         raise ValueError(f"{name} must hold at least two classes, got one class: {classes.tolist()[0]!r}")
     return classes, indices
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Within, an error of scikit-learn or NumPy about the labels names their argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
+            raise
+        raise ValueError(f"{name} must hold labels of one kind and none missing: {error}") from error
 
 
 def one_dimensional(y: ArrayLike, name: str) -> Array:
@@ -55,13 +69,10 @@ def _numbers_of_objects(labels: Array) -> Array:
     return numbers if numbers.dtype.kind in "biuf" else labels
 
 
-def _sort_labels(labels: Array, name: str) -> tuple[Array, Array]:
+def _sort_labels(labels: Array) -> tuple[Array, Array]:
     """`encode_labels` of labels of any kind."""
-    try:
-        check_classification_targets(labels)
-        classes, indices = np.unique(labels, return_inverse=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold labels of one kind and none missing: {error}") from error
+    check_classification_targets(labels)
+    classes, indices = np.unique(labels, return_inverse=True)
     return classes, indices.astype(np.intp, copy=False)
 
 

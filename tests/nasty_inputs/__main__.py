@@ -14,7 +14,7 @@ import uses
 
 FAST: dict[str, dict[str, Any]] = {
     "FocalLogisticRegression": {},
-    "FocalTemperatureScaling": {"cv": 3},
+    "FocalTemperatureScaling": {"cv": 2},
     "FocalHistGradientBoostingClassifier": {"max_iter": 5},
     "FocalLGBMClassifier": {"n_estimators": 5, "verbosity": -1, "n_jobs": 1},
     "FocalXGBClassifier": {"n_estimators": 5, "n_jobs": 1},
