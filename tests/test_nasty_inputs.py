@@ -39,7 +39,10 @@ REFUSED = {
     ("evaluation_sets", "empty"): "a mean of no rows",
     ("evaluation_sets", "foreign labels"): "no row of them was trained on",
 }
-OF_X = r"Input contains|Found array with|Expected 2D array|Complex data not supported|dtype='numeric'|dtype argument|to float:"
+OF_X = (
+    r"Input contains|Found array with|Expected 2D array|Complex data not supported|dtype='numeric'|dtype argument|"
+    "could not convert string to float:"
+)
 """scikit-learn's own words of what it reads as X, which do not name it."""
 NAMES = {
     "rows": r"X|y",
@@ -54,7 +57,7 @@ NAMES = {
     "evaluation_sets": r"eval_set|X_val|y_val",
 }
 """What an error has to name, group by group."""
-OF_CALIBRATION = ("rows", "sparse", "frames", "labels", "weights", "predictions")
+OF_CALIBRATION = ("rows", "frames", "labels", "weights")
 """The rest is for the estimator whose scores are calibrated."""
 
 
