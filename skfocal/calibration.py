@@ -199,6 +199,8 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
         for_estimator, for_splitter = self._routed(weight, fit_params)
         is_ensemble = self._is_ensemble()
         folds = self._folds(X, y, for_splitter)
+        if not isinstance(self.estimator, FrozenEstimator):
+            _check_classes(folds, indices, classes)
         with learning(self) as fitted:
             models = Parallel(n_jobs=self.n_jobs)(
                 delayed(_fitted)(self.estimator, X, y, for_estimator, train, classes) for train, _ in folds
@@ -342,6 +344,17 @@ def _fitted(estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], train: A
             f"them): a fold's model knows {np.asarray(model.classes_).tolist()}"
         )
     return model
+
+
+def _check_classes(folds: list[tuple[Array, Array]], indices: Array, classes: Array) -> None:
+    """Before anything is trained: what an estimator says of the classes that it lacks does not tell of the folds."""
+    for train, _ in folds:
+        present = np.unique(indices[train])
+        if present.shape[0] < classes.shape[0]:
+            raise ValueError(
+                f"cv must leave rows of every class of y, {classes.tolist()}, to train on: a fold has only "
+                f"{classes[present].tolist()}"
+            )
 
 
 def _num_rows(X: Any) -> int:
