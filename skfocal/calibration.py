@@ -13,12 +13,13 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_consistent_length, get_tags, indexable
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skfocal._common.labels import encode_labels
+from skfocal._common.rows import check_same_rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels import binary, softmax
@@ -195,12 +196,16 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             If a parameter or an argument is not as described here.
         """
         classes, indices = encode_labels(y)
-        check_consistent_length(X, indices)
+        if not hasattr(y, "shape") and hasattr(y, "__array__"):  # Arrow's, which splitters do not know
+            y = np.asarray(y)
+        check_same_rows(X, indices)
         X, y = indexable(X, y)
         weight = check_sample_weight(sample_weight, indices.shape[0], np.float64)
         for_estimator, for_splitter = self._routed(weight, fit_params)
         is_ensemble = self._is_ensemble()
         folds = self._folds(X, y, for_splitter)
+        if not isinstance(self.estimator, FrozenEstimator):
+            _check_classes(folds, indices, classes)
         with learning(self) as fitted:
             models = Parallel(n_jobs=self.n_jobs)(
                 delayed(_fitted)(self.estimator, X, y, for_estimator, train, classes) for train, _ in folds
@@ -236,7 +241,10 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     def _folds(self, X: Any, y: Any, params: dict[str, Any]) -> list[tuple[Array, Array]]:
         """Training rows and held-out rows of each fold."""
         cv = check_cv(self.cv, y, classifier=True)
-        return [(np.asarray(train), np.asarray(test)) for train, test in cv.split(X, y, **params)]
+        try:
+            return [(np.asarray(train), np.asarray(test)) for train, test in cv.split(X, y, **params)]
+        except ValueError as error:
+            raise ValueError(f"cv must be able to split y: {error}") from error
 
     def _routed(self, weight: Array | None, fit_params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arguments of the estimator's ``fit`` and of the splitter's ``split``."""
@@ -343,6 +351,17 @@ def _fitted(estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], train: A
     return model
 
 
+def _check_classes(folds: list[tuple[Array, Array]], indices: Array, classes: Array) -> None:
+    """Before anything is trained: what an estimator says of the classes that it lacks does not tell of the folds."""
+    for train, _ in folds:
+        present = np.unique(indices[train])
+        if present.shape[0] < classes.shape[0]:
+            raise ValueError(
+                f"cv must leave rows of every class of y, {classes.tolist()}, to train on: a fold has only "
+                f"{classes[present].tolist()}"
+            )
+
+
 def _num_rows(X: Any) -> int:
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
@@ -351,6 +370,8 @@ def _rows(X: Any, rows: Array) -> Any:
     """Select rows of an array, sparse matrix, data frame or list."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
+    if hasattr(X, "column_names"):  # an Arrow table
+        return X.take(rows)
     if hasattr(X, "shape"):
         return X[rows]
     return [X[i] for i in rows]

@@ -106,6 +106,8 @@ class FocalClassifierMixin:
         return labels
 
     def _probabilities(self, raw: Array) -> Array:
+        if raw.shape[0] == 0:
+            return np.empty((0, self.classes_.shape[0]), raw.dtype)
         # The fitted loss, except that its weights include those of class_weight, which are corrected for as well.
         loss = FocalLoss(self.focal_loss_.gamma, tuple(self.class_weights_.tolist()))
         return loss.predict_proba(raw, check_calibration(self.calibration))

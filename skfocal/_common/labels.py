@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -24,16 +27,28 @@ def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
     if y is None:
         # scikit-learn's checks look for the first words of this message.
         raise ValueError(f"requires {name} to be passed, but the target {name} is None")
-    labels = one_dimensional(y, name)
-    if labels.shape[0] == 0:
-        raise ValueError(f"{name} must have at least one label, got 0")
-    assert_all_finite(labels, input_name=name)
-    if labels.dtype.kind in "mM" and np.isnat(labels).any():
-        raise ValueError(f"{name} must hold no missing label, got NaT")
-    classes, indices = _count_integers(labels) or _sort_labels(labels)
+    with _named(name):
+        labels = _numbers_of_objects(one_dimensional(y, name))
+        if labels.shape[0] == 0:
+            raise ValueError(f"{name} must have at least one label, got 0")
+        assert_all_finite(labels, input_name=name)
+        if labels.dtype.kind in "mM" and np.isnat(labels).any():
+            raise ValueError(f"{name} must hold no missing label, got NaT")
+        classes, indices = _count_integers(labels) or _sort_labels(labels)
     if classes.shape[0] < 2:
         raise ValueError(f"{name} must hold at least two classes, got one class: {classes.tolist()[0]!r}")
     return classes, indices
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Make errors of scikit-learn and NumPy about the labels name their argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
+            raise
+        raise ValueError(f"{name} must hold labels of one kind and none missing: {error}") from error
 
 
 SEVERAL_LABELS = (
@@ -53,13 +68,18 @@ def one_dimensional(y: ArrayLike, name: str, advice: str = SEVERAL_LABELS) -> Ar
     return np.asarray(column_or_1d(labels, warn=True))
 
 
+def _numbers_of_objects(labels: Array) -> Array:
+    """Objects that are all of them numbers or Booleans as such, (n,); others as they are."""
+    if labels.dtype.kind != "O" or labels.shape[0] == 0 or not isinstance(labels[0], (Number, np.bool_)):
+        return labels
+    numbers = np.array(labels.tolist())
+    return numbers if numbers.dtype.kind in "biuf" else labels
+
+
 def _sort_labels(labels: Array) -> tuple[Array, Array]:
     """`encode_labels` of labels of any kind."""
     check_classification_targets(labels)
-    try:
-        classes, indices = np.unique(labels, return_inverse=True)
-    except TypeError as error:
-        raise ValueError(f"y must hold labels of one kind and none missing, got {labels!r}") from error
+    classes, indices = np.unique(labels, return_inverse=True)
     return classes, indices.astype(np.intp, copy=False)
 
 
@@ -130,7 +150,10 @@ def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
                 f"focal_alpha must have one entry per class: got {len(checked)} entries for {n_classes} classes"
             )
         weights = FocalLoss(0.0, checked).alpha_per_class(n_classes)
-    result: Array | None = weights * (totals.sum() / (totals * weights).sum())
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        result: Array = weights * (totals.sum() / (totals * weights).sum())
+    if not (np.isfinite(result).all() and (result > 0).all()):
+        raise ValueError(f"focal_alpha must have weights whose ratios fit float64, got {alpha!r}")
     return result
 
 

@@ -40,7 +40,7 @@ class Rows:
 
     def __init__(self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> None:
         self.classes, self.indices = encode_labels(y)
-        check_consistent_length(X, self.indices)
+        check_same_rows(X, self.indices)
         self.weight = check_float32_weight(sample_weight, self.indices.shape[0])
         self.outer_weights = resolve_class_weight(class_weight, self.classes, self.indices)
         weight = self.outer_weights[self.indices] if class_weight is not None or self.weight is None else 1.0
@@ -53,6 +53,27 @@ class Rows:
     def index(self, y: Any, name: str) -> Array:
         """Labels of other rows as indices, (n,)."""
         return index_labels(y, self.classes, name)
+
+
+def check_same_rows(X: Any, y: Any) -> None:
+    """As many rows of X as labels; what they are is for others to check."""
+    try:
+        check_consistent_length(X, y)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"X and y must have the same rows: {error}") from error
+
+
+def in_native_order(X: Any) -> Any:
+    """X, an array, a sparse matrix or a data frame, with its numbers' bytes in this machine's order."""
+    is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
+    dtypes = X.dtypes if is_frame else [getattr(X, "dtype", None)]
+    foreign = [isinstance(dtype, np.dtype) and not dtype.isnative for dtype in dtypes]
+    if not any(foreign):
+        return X
+    native = [
+        dtype.newbyteorder("=") if is_foreign else dtype for dtype, is_foreign in zip(dtypes, foreign, strict=True)
+    ]
+    return X.astype(dict(zip(X.columns, native, strict=True)) if is_frame else native[0])
 
 
 def check_float32_weight(sample_weight: Any, n_rows: int) -> Array | None:

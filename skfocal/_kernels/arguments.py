@@ -18,8 +18,14 @@ CALIBRATIONS = ("focus", "full", None)
 
 
 def is_number(value: Any) -> bool:
-    """Whether the value is a real number and not a bool."""
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    """Whether the value is a real number that float64 can hold, and not a bool."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        float(value)
+    except OverflowError:  # of an integer or a fraction; floats become infinite
+        return False
+    return True
 
 
 MAX_GAMMA = 100.0

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length
 
 from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, DEFAULT_GAMMA, FITTED_DOC
 from skfocal._common.classifier import FocalClassifierMixin
 from skfocal._common.labels import index_labels, resolve_class_weight
+from skfocal._common.rows import check_same_rows
 from skfocal._common.several_labels import refuse_several_labels
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.validation import check_max_step
@@ -254,7 +254,7 @@ class FocalHistGradientBoostingClassifier(FocalClassifierMixin, BoosterOfAnyLoss
         self._check_focal_parameters()
         check_max_step(self.max_step)
         refuse_several_labels(y)
-        check_consistent_length(X, y)
+        check_same_rows(X, y)
         held_out = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         held_out = {name: value for name, value in held_out.items() if value is not None}
         weight = None

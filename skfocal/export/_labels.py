@@ -20,6 +20,6 @@ def check_one_label(model: Any, file_format: str) -> None:
     loss = getattr(model, "focal_loss_", None)
     if isinstance(loss, tuple):
         raise ValueError(
-            f"model must have one label per row for {file_format}, got one with {len(loss)}: fit a model to each label, "
-            "or save FocalXGBClassifier's own file"
+            f"model must have one label per row for {file_format}, got one with {len(loss)}: fit a model to each "
+            "label, or save FocalXGBClassifier's own file"
         )

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from skfocal._common.rows import in_native_order
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
 
@@ -210,7 +211,7 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
     Yields nothing if X is not a table of numbers, so that LightGBM raises its own error.
     """
     if hasattr(X, "iloc") and X.ndim == 2:
-        part = X.iloc[rows]
+        part = in_native_order(X).iloc[rows]  # pandas itself takes no rows of the other order
         for j in range(part.shape[1]):
             column = part.iloc[:, j]
             if getattr(column.dtype, "kind", "O") in "biuf":

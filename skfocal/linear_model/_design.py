@@ -138,7 +138,10 @@ class Columns:
 
     def __init__(self, X: Any, weight: Array | None, fit_intercept: bool) -> None:
         self.design, self.weight, self.fit_intercept = DesignMatrix(X), weight, fit_intercept
-        self.mean, self.variance = self.design.moments(weight, about_zero=not fit_intercept)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.mean, self.variance = self.design.moments(weight, about_zero=not fit_intercept)
+        if not np.isfinite(self.variance).all():
+            raise ValueError("X must have columns whose sums of squares fit float64, got numbers beyond some 1e150")
         self.size = np.abs(self.mean) + np.sqrt(self.variance)
 
 

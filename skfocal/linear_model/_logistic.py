@@ -193,7 +193,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
 
     def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> None:
         refuse_several_labels(y)
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], multi_output=False)
+        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=False)
+        X = _floats(X)
         classes, indices = encode_labels(y)
         self._fit_rows(Rows(X, classes, indices, check_sample_weight(sample_weight, X.shape[0], np.float64)))
 
@@ -277,8 +278,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
             For two classes there is one score per row; it is > 0 where the prediction is the second of ``classes_``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        with np.errstate(under="ignore"):
+        X = _floats(validate_data(self, X, accept_sparse="csr", reset=False))
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):  # as the parent's, scores may be infinite
             scores = X @ self.coef_.T
             scores = (scores.toarray() if sparse.issparse(scores) else np.asarray(scores)) + self.intercept_
         return scores[:, 0] if self.coef_.shape[0] == 1 else scores
@@ -310,7 +311,23 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         ndarray of shape (n_samples, n_classes)
             Columns are in the order of ``classes_``.
         """
-        return self._probabilities(self.decision_function(X))
+        scores = self.decision_function(X)
+        if np.isnan(scores).any():
+            raise ValueError(
+                "X must have numbers whose scores fit float64: got a row whose score is infinity less infinity"
+            )
+        largest = np.finfo(scores.dtype).max
+        return self._probabilities(np.clip(scores, -largest, largest))
+
+
+def _floats(X: Any) -> Any:
+    """X as float64 or float32, after scikit-learn's check with ``dtype="numeric"``.
+
+    With a float dtype, scikit-learn would also convert texts and dates.
+    """
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"X must hold numbers, got dtype {X.dtype}")
+    return X if X.dtype in (np.float64, np.float32) else X.astype(np.float64)
 
 
 class _Printer:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC
 from skfocal._common.evaluation_sets import EvaluationSets, pairs_of
+from skfocal._common.rows import in_native_order
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
@@ -161,8 +162,9 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
             # Balanced bins need a matrix that XGBoost bins immediately.
             accept_sparse="csr" if self.balanced_bins and reset else True,
             dtype="numeric",
-            ensure_all_finite="allow-nan" if np.isnan(self.missing) else False,
-            ensure_min_samples=2 if reset else 1,
+            # Like the parent, which predicts for infinity and for no row at all.
+            ensure_all_finite="allow-nan" if reset and np.isnan(self.missing) else False,
+            ensure_min_samples=2 if reset else 0,
         )
 
     def fit(
@@ -218,13 +220,13 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
                 rows.indices,
                 training_of(model, rows, is_continued=xgb_model is not None),
                 state_in_training(model, rows.classes),
-                base_margin=base_margin,
+                base_margin=in_native_order(base_margin),
                 eval_set=as_pairs(sets, X_checked),
                 verbose=verbose,
                 xgb_model=xgb_model,
                 sample_weight_eval_set=sets.weights(sample_weight_eval_set, "sample_weight_eval_set", of_each=True),
-                base_margin_eval_set=base_margin_eval_set,
-                feature_weights=feature_weights,
+                base_margin_eval_set=base_margin_eval_set and [in_native_order(m) for m in base_margin_eval_set],
+                feature_weights=in_native_order(feature_weights),
             )
             model._classes = rows.classes
             put_state_if_it_can_be_told(model)
@@ -300,7 +302,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
             self._check_X(X, reset=False, names=validate_features),
             output_margin=True,
             validate_features=validate_features,
-            base_margin=base_margin,
+            base_margin=in_native_order(base_margin),
             iteration_range=iteration_range,
         )
         return raw

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from skfocal._common.rows import in_native_order
+
 REPLACED_PARAMETERS = {
     "scale_pos_weight": "XGBoost ignores it here: use focal_alpha, for example {negative: 1, positive: weight}",
     "num_class": "the number of classes is that of y",
@@ -34,11 +36,11 @@ def check_parameters(model: Any) -> None:
 
 def in_memory(X: Any) -> Any:
     """X in a form that both fit and predict of XGBoost accept: a LazyFrame of polars is collected, a series becomes a
-    frame.
+    frame. Numbers get the byte order of this machine, because XGBoost ignores the byte order of a type.
     """
     if hasattr(X, "collect") and hasattr(X, "lazy"):
         X = X.collect()
-    return X.to_frame() if hasattr(X, "to_frame") and getattr(X, "ndim", 1) == 1 else X
+    return in_native_order(X.to_frame() if hasattr(X, "to_frame") and getattr(X, "ndim", 1) == 1 else X)
 
 
 def with_text_names(X: Any) -> Any:

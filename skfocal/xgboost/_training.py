@@ -53,7 +53,13 @@ def training_weight(sample_weight: Array | None, indices: Array, class_weights: 
     weight = None if sample_weight is None else sample_weight.astype(np.float32)
     if np.all(class_weights == 1.0):
         return weight
-    of_class: Array = class_weights[indices].astype(np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        of_classes = class_weights.astype(np.float32)
+    if not (np.isfinite(of_classes).all() and (of_classes > 0).all()):
+        raise ValueError(
+            f"focal_alpha must have weights that fit float32 when their mean is 1, got {class_weights.tolist()}"
+        )
+    of_class: Array = of_classes[indices]
     return of_class if weight is None else weight * of_class
 
 

@@ -241,3 +241,28 @@ def test_unscaled_heavy_tails_converge_with_the_defaults(gamma):
     exact = FocalLogisticRegression(gamma, solver="trust-exact", tol=1e-8, max_iter=1000).fit(X, y)
     values = [m.focal_loss_.loss(y, m.decision_function(X)).sum() + 0.5 * (m.coef_**2).sum() for m in (fitted, exact)]
     assert_allclose(values[0], values[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["U8", "S8", "M8[s]", "m8[s]"])
+def test_texts_and_dates_are_no_numbers(dtype, imbalanced):
+    X, y = imbalanced
+    whole = np.round(10 * X).astype(int)
+    clf = FocalLogisticRegression().fit(whole, y)
+    for call in (
+        lambda: FocalLogisticRegression().fit(whole.astype(dtype), y),
+        lambda: clf.predict(whole.astype(dtype)),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"X must hold numbers|dtype='numeric' is not compatible"):
+            call()
+
+
+def test_scores_beyond_float64_decide_as_infinity_does(imbalanced):
+    X, y = imbalanced
+    clf = FocalLogisticRegression(C=np.inf).fit(1e-3 * X, y)  # coefficients far above 1
+    far = np.where(np.sign(clf.coef_) > 0, 1.0, -1.0) * np.array([[1e308], [-1e308]])
+    assert_allclose(clf.predict_proba(far), [[0.0, 1.0], [1.0, 0.0]], atol=1e-300)
+    far[0, 0] *= -1
+    with pytest.raises(ValueError, match="X must have numbers whose scores fit float64"):
+        clf.predict_proba(far)
+    with pytest.raises(ValueError, match="X must have columns whose sums of squares fit float64"):
+        clf.fit(1e300 * X, y)

@@ -360,3 +360,24 @@ def test_the_private_names_of_xgboost_that_are_used_are_there(imbalanced):
         "_create_dmatrix False ['data', 'label', 'weight']",
     ], "skfocal/xgboost/_classifier.py: XGBoost's class makes its data or parameters elsewhere"
     assert isinstance(model._Booster, xgb.Booster), "skfocal/xgboost/_classifier.py: load_model looks for _Booster"
+
+
+def test_bytes_in_the_other_order_are_the_same_numbers(imbalanced):
+    """XGBoost itself reads them as those of this machine's order, and says nothing."""
+    X, y = imbalanced
+    arrays = {
+        "X": X,
+        "sample_weight": np.linspace(0.5, 2, len(y)),
+        "base_margin": np.linspace(-1, 1, len(y)),
+    }
+
+    def scores(dtype):
+        X, *_ = given = [array.astype(dtype) for array in arrays.values()]
+        clf = FocalXGBClassifier(**FAST)
+        keywords = dict(zip(arrays, given)) | {"eval_set": [(X[::2], y[::2])], "base_margin_eval_set": [given[2][::2]]}
+        clf.fit(y=y.astype(">i4"), verbose=False, **keywords)
+        return clf.decision_function(X, base_margin=given[2]), clf.evals_result()["validation_0"]["focal_loss"]
+
+    (swapped, history), (native, expected) = scores(">f4"), scores("<f4")
+    assert_array_equal(swapped, native)
+    assert history == expected

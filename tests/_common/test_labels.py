@@ -1,0 +1,25 @@
+"""Labels as indices."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skfocal._common.labels import encode_labels
+
+
+@pytest.mark.parametrize("labels", [[True, False], [3, 1], [2.0, 0.0], [np.int8(1), np.bool_(False)]], ids=str)
+def test_objects_that_are_numbers_are_numbers(labels):
+    objects = np.empty(2, object)
+    objects[:] = labels
+    classes, indices = encode_labels(objects)
+    assert classes.dtype != object
+    assert_array_equal(classes, sorted(labels))
+    assert_array_equal(indices, [1, 0])
+
+
+@pytest.mark.parametrize("labels", [[1, "a"], [(0, 1), (1, 0)], [None, "a"], [0.5, 1.5], [b"a", b"b"]], ids=str)
+def test_an_error_names_what_holds_the_labels(labels):
+    objects = np.empty(2, object)
+    objects[:] = labels
+    with pytest.raises(ValueError, match=r"^labels of mine must hold labels of one kind and none missing"):
+        encode_labels(objects, "labels of mine")
