@@ -129,8 +129,7 @@ assert np.array_equal(clf.fit(X, y).predict_proba(X), with_bins)
 
 @posix
 @pytest.mark.parametrize("name", LIBRARY)
-def test_a_model_that_a_full_disk_cuts_off_is_an_error_twice(name, tmp_path):
-    """When it is saved, and when what there is of it is loaded."""
+def test_saving_to_a_full_disk_is_an_error_and_leaves_the_older_file(name, tmp_path):
     needs_library(name)
     code = f"""
 import resource
@@ -140,27 +139,46 @@ from sklearn.datasets import load_breast_cancer
 X, y = load_breast_cancer(return_X_y=True)
 clf = skfocal.{name}({SIZES[name]}).fit(X, y)
 before, path = vars(clf).copy(), Path({str(tmp_path)!r}, "model.json")
-resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
-try:
-    clf.save_model(path)
-except Exception as error:
-    print(type(error).__name__)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-assert path.stat().st_size <= 5000
-assert all(vars(clf)[key] is value for key, value in before.items())
+link = path.with_name("link.json")
+link.symlink_to(path)
+clf.save_model(link)
+path.chmod(0o640)
 other = skfocal.{name}({SIZES[name]}).fit(X, y == 0)
-before = vars(other).copy()
-try:
-    other.load_model(path)
-except ValueError as error:
-    print("filename" in str(error) or "fname" in str(error))
-assert all(vars(other)[key] is value for key, value in before.items())
-clf.save_model(path)
-assert (other.load_model(path) or other).predict_proba(X).tolist() == clf.predict_proba(X).tolist()
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+for target in (path, link, path.with_name("new.json")):
+    try:
+        other.save_model(target)
+    except Exception as error:
+        print(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert sorted(each.name for each in path.parent.iterdir()) == ["link.json", "model.json"]
+loaded = skfocal.{name}()
+loaded.load_model(path)
+assert loaded.predict_proba(X).tolist() == clf.predict_proba(X).tolist()
+other.save_model(link)
+assert link.is_symlink() and path.stat().st_mode & 0o777 == 0o640
+loaded.load_model(path)
+assert loaded.predict_proba(X).tolist() == other.predict_proba(X).tolist()
+assert all(vars(clf)[key] is value for key, value in before.items())
 """
-    saved, loaded = run(code, tmp_path).split()
-    assert saved in ("OSError", "XGBoostError")
-    assert loaded == "True"
+    saved = run(code, tmp_path).split()
+    assert len(saved) == 3
+    assert set(saved) <= {"OSError", "XGBoostError"}
+
+
+@posix
+@pytest.mark.parametrize("name", LIBRARY)
+def test_a_file_that_was_cut_off_is_refused_and_changes_nothing(name, tmp_path):
+    needs_library(name)
+    X, y = make_classification(300, random_state=0)
+    clf = getattr(skfocal, name)(n_estimators=5, n_jobs=1).fit(X, y)
+    path = tmp_path / "model.json"
+    clf.save_model(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    before = vars(clf).copy()
+    with pytest.raises(ValueError, match=r"filename|fname"):
+        clf.load_model(path)
+    assert all(vars(clf)[key] is value for key, value in before.items())
 
 
 @posix

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skfocal._common.classifier import FocalClassifierMixin
+from skfocal._common.files import complete_file
 from skfocal.export._labels import check_labels, check_one_label
 from skfocal.export._pmml_document import Document, of_columns, of_steps
 from skfocal.export._pmml_elements import add_segment
@@ -81,7 +81,8 @@ def to_pmml(model: Any, path: Any, *, input_names: Any = None, target_name: Any 
     n_columns = focal.n_features_in_  # type: ignore[attr-defined]
     document = of_steps(steps, n_columns, names, target_name) if steps else of_columns(names, target_name)
     _write(document, focal, forest, target_name)
-    Path(path).write_bytes(document.to_bytes())
+    with complete_file(path) as complete:
+        complete.write_bytes(document.to_bytes())
 
 
 def _write(document: Document, model: Any, forest: Forest | None, target_name: str) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skfocal._common.files import complete_file
 from skfocal._common.saved_state import SavedState, state_from_text, state_of, state_of_others
 from skfocal._common.state import learning
 from skfocal._kernels.blocks import Array
@@ -203,7 +204,8 @@ def _state(classifier: Any) -> SavedState:
 def _save(classifier: Any, filename: Any, num_iteration: int | None) -> None:
     """Write the classifier's file."""
     text = with_state(classifier.booster_.model_to_string(num_iteration), _state(classifier))
-    Path(os.fspath(filename)).write_text(text, encoding="utf-8", newline="\n")
+    with complete_file(filename) as path:
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _load(classifier: Any, filename: Any) -> SavedState:

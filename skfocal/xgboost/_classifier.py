@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skfocal._common.booster import BOOSTER_PARAMETERS_DOC, FITTED_DOC
 from skfocal._common.evaluation_sets import EvaluationSets, pairs_of
+from skfocal._common.files import complete_file
 from skfocal._common.rows import in_native_order
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
@@ -379,7 +380,8 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         check_is_fitted(self)
         if "_training" not in vars(self):  # during a fit, only the booster has the labels
             put_state(self)
-        super().save_model(fname)
+        with complete_file(fname) as path:
+            super().save_model(path)
 
     def load_model(self, fname: Any) -> None:
         """Load a model that `save_model` saved. Of the parameters, ``calibration`` and ``missing`` are read from the
