@@ -51,7 +51,7 @@ def label_matrix(y: Any, name: str = "y", n_labels: int | None = None) -> Array:
     """
     if hasattr(y, "collect") and not hasattr(y, "__array__"):
         y = y.collect()
-    # XGBoost stores labels as a dense array, so a dense copy costs nothing more.
+    # XGBoost stores labels as a dense array, also if y is sparse.
     labels = y.toarray() if issparse(y) else np.asarray(y)
     if labels.ndim != 2 or n_labels not in (None, labels.shape[1]):
         legal = "n_labels" if n_labels is None else n_labels

@@ -1,6 +1,8 @@
-/* _compiled.h for float64 and for float32, at one LEVEL of vector instructions; included by _compiled.c for each level.
+/* _compiled.h for float64 and for float32, at one LEVEL of vector instructions. _compiled.c includes this file for each
+ * level.
  *
- * What the loops call is defined anew for each: compilers inline no function of one level into another's.
+ * Each level has its own copy of the functions that the loops call, because compilers do not inline a function of one
+ * level into a function of another level.
  */
 
 #define OF_LEVEL(name) JOIN(name, LEVEL)
