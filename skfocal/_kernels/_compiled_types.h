@@ -7,7 +7,8 @@
 
 #define OF_LEVEL(name) JOIN(name, LEVEL)
 
-/* x rounded to `drop_bits` fewer bits. As integers, numbers of one sign are in their order: half a step up, then down. */
+/* x rounded to `drop_bits` fewer bits. The bits of floats, read as integers, grow with the size of the float. Adding half
+ * a step and clearing the low bits therefore rounds to the nearest. */
 #define ROUNDED(type, unsigned_type)                                             \
     static inline type OF_LEVEL(rounded_##type)(type x, int drop_bits)           \
     {                                                                            \
@@ -35,7 +36,7 @@ ROUNDED(double, uint64_t)
 #define TINY 2.2250738585072014e-308
 #define MANTISSA_BITS 52
 #define BIAS 1023
-#define ROUNDER 6755399441055744.0 /* 1.5 * 2**52: in a sum with it the last bit counts ones */
+#define ROUNDER 6755399441055744.0 /* 1.5 * 2**52: the last bit of x + ROUNDER has the value 1, so x is rounded */
 #define WHOLE 4503599627370496.0   /* 2**52 */
 #define RAISED 60                  /* exp: 2**(n+60) is a normal number, times 2**-60 it may be subnormal */
 #define LOG2_HIGH 0x1.62e42fefap-1 /* log(2) in two parts, the first with trailing zeros so that n*LOG2_HIGH is exact */

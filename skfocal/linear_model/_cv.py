@@ -160,7 +160,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
     coefs_paths_: Array
     _instead = INSTEAD_OF_CV
     focal_parameters = ("focal_gammas", "focal_alpha", "calibration")
-    # `score` passes on what the scorer requests, and requests nothing itself.
+    # `score` passes on the metadata that the scorer requests, and requests none itself.
     __metadata_request__score = {"sample_weight": UNUSED}
 
     @names_the_way
