@@ -54,8 +54,8 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
     ----------
     focal_gammas : array-like of shape (n_focal_gammas,), default=(0.0, 0.5, 1.0, 2.0)
         Candidates for the focusing parameter, each from 0 to 100. 0 is log loss. A candidate may also be a sequence
-        of one number per class, in the order of ``classes_``.{ALPHA_DOC.rstrip()} In each fold, the weights
-        are computed from the training rows.
+        of one number per class, in the order of ``classes_``.{ALPHA_DOC.rstrip()}
+        In each fold, the weights are computed from the training rows.
     Cs : int or array-like of shape (n_cs,), default=10
         Candidates for the inverse of the regularization strength, each > 0; ``inf`` means no regularization. An integer
         is the number of candidates, which are spaced evenly on a log scale from 1e-4 to 1e4.
@@ -63,7 +63,8 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         Candidates for the share of the L1 penalty, each in [0, 1]. Values above 0 require ``solver="lbfgs"``.
     class_weight : dict, "balanced" or None, default=None
         Class weights, as in `FocalLogisticRegression`. In each fold, "balanced" is computed from the training
-        rows.{CALIBRATION_DOC.rstrip()} The scores of the folds are computed from these probabilities.
+        rows.{CALIBRATION_DOC.rstrip()}
+        The scores of the folds are computed from these probabilities.
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is not penalized.
     cv : int, cross-validation generator or iterable of (train, test), default=None
