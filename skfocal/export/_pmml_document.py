@@ -125,7 +125,7 @@ def _probe(n_columns: int) -> LogisticRegression:
     3, ...
 
     sklearn2pmml can move a factor of a step into both coefficients of a field. The coefficient of the first class is
-    then this factor, and the ratio of the two coefficients is the number of the column.
+    then this factor. The coefficient of the second class, divided by this factor, is the number of the column.
     """
     probe = LogisticRegression()
     probe.classes_, probe.n_features_in_ = np.arange(3), n_columns

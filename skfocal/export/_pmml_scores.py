@@ -90,8 +90,8 @@ class _Tree:
     def _question(self, at: int) -> tuple[int, int, Element, Element]:
         """The two children of a node and their predicates.
 
-        Several nodes in a row that test the same feature become one node of PMML. They share children, and nodes of
-        PMML can't share children.
+        A chain of nodes that test the same feature becomes one node of PMML. The nodes of the chain share children, and
+        nodes of PMML can't share children.
         """
         forest = self.forest
         feature, yes, no = forest.feature[at], forest.true_child[at], forest.false_child[at]

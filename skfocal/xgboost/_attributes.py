@@ -9,7 +9,9 @@ from skfocal._kernels.blocks import Array
 
 
 class SettableAttributes(FocalBoosterMixin):
-    """``classes_``, ``n_features_in_`` and ``feature_names_in_``. It must come before XGBoost's class in the bases."""
+    """``classes_``, ``n_features_in_`` and ``feature_names_in_``. Among the bases of an estimator, this class must come
+    before XGBoost's.
+    """
 
     n_classes_: int
     _classes: Array

@@ -293,8 +293,8 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         Returns
         -------
         ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels), float32
-            For two classes there is one score per row. With several labels, there is one score per label. These scores
-            are > 0 where the prediction is the second of ``classes_``.
+            For two classes there is one score per row. With several labels, there is one score per label. In both cases
+            a score is > 0 where the prediction is the second of ``classes_``.
         """
         check_is_fitted(self)
         raw: Array = xgb.XGBModel.predict(
