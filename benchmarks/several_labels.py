@@ -1,11 +1,11 @@
-"""XGBoost with several labels a row: the focal classifier beside the library's own, on two real tables.
+"""XGBoost with several labels per row: FocalXGBClassifier compared with XGBClassifier, on two real tables.
 
     python benchmarks/several_labels.py [--data DIR] [--folds 5] [--trees 100]
 
-Neither table was collected with several labels. Each class but the most frequent becomes a column of zeros and ones, so
-that rows of the most frequent class have no label and no row has two. What labels have in common is therefore that they
-exclude each other. Of shuttle a third of the rows of the frequent classes serve, with every row of the rare ones. Rows
-that are the same lie on one side of a split. The table is printed in Markdown.
+The original tables have one label per row. Each class except the most frequent becomes a column of zeros and ones. Rows
+of the most frequent class have no label, and no row has two labels, so the labels exclude each other. Of shuttle, a
+third of the rows of the frequent classes and all rows of the rare classes are used. Identical rows are always on the
+same side of a split. The script prints a table in Markdown.
 """
 
 import argparse
@@ -41,12 +41,12 @@ ARMS = {
 
 
 def named(texts):
-    """The arms of these names; for a text that is no name, those that contain it."""
+    """The arms with these names. If a text is no name, all arms whose names contain the text."""
     return [arm for arm in ARMS if any(arm == text or (text not in ARMS and text in arm) for text in texts)]
 
 
 def as_labels(X, y, group):
-    """The table with a column of zeros and ones for each class but the most frequent, the rarest last."""
+    """The table with a column of zeros and ones for each class except the most frequent. The rarest class is last."""
     counts = np.bincount(y)
     if len(y) > 50_000:
         kept = (counts[y] < 1000) | (np.arange(len(y)) % 3 == 0)

@@ -1,10 +1,11 @@
 """
-Several labels a row
-====================
+Several labels per row
+======================
 
-XGBoost trains several labels of a row in one model, and so does ``FocalXGBClassifier``. The table was made for this
-page from one with one label a row: each of shuttle's states but the most frequent becomes a column of zeros and ones.
-So no row has two labels here, as rows of a real task have, and most have none. The rarest label has 10 rows.
+``FocalXGBClassifier`` can train one model for several labels per row, like ``XGBClassifier``. The table of this page
+was made from the data set shuttle, which has one label per row. Each of its states except the most frequent becomes a
+column of zeros and ones. Most rows therefore have no label, and no row has two labels. Rows of a real task can have
+several. The rarest label has 10 rows.
 """
 
 from pathlib import Path
@@ -34,8 +35,9 @@ print(", ".join(f"{name} {n}" for name, n in zip(names, n_rows, strict=True)))
 # Four models
 # -----------
 #
-# With ``multi_strategy="one_output_per_tree"``, the default, each label has its own trees. With "multi_output_tree" a
-# leaf has a score for each label. Class weights, start and probabilities are each label's own in both.
+# With ``multi_strategy="one_output_per_tree"``, the default, each label has its own trees. With "multi_output_tree",
+# the labels share the trees, and a leaf has one score per label. In both cases, each label has its own class weights,
+# start and probabilities.
 
 options = {"n_estimators": 40, "max_depth": 4, "n_jobs": 1}
 shared = options | {"multi_strategy": "multi_output_tree"}
@@ -55,8 +57,8 @@ for name, model in models.items():
 # Label by label
 # --------------
 #
-# Only labels of a few dozen rows and less tell the models apart, and there a row or two of the test half decide. The
-# page "Does it help?" has more folds, and log loss.
+# The models differ only on labels with at most a few dozen rows. On these labels, one or two rows of the test half
+# decide the result. The page "Does it help?" has the results of more folds, and the log loss.
 
 figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
 colours = ["#fdae6b", "#6baed6", "#d94801", "#08519c"]
@@ -71,8 +73,8 @@ plt.show()
 # Parameters per label
 # --------------------
 #
-# ``focal_gamma`` and ``focal_alpha`` take a sequence with an entry for each label. Here rare labels have a larger
-# weight of class 1 and no gamma.
+# ``focal_gamma`` and ``focal_alpha`` can be sequences with one entry per label. Here the rare labels have a larger
+# weight of class 1, and their gamma is 0.
 
 rare = n_rows < 100
 clf = FocalXGBClassifier(np.where(rare, 0.0, 0.5), [{1: 5.0} if is_rare else None for is_rare in rare], **options)

@@ -196,7 +196,7 @@ class FocalTemperatureScaling(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
             If a parameter or an argument is not as described here.
         """
         classes, indices = encode_labels(y)
-        if not hasattr(y, "shape") and hasattr(y, "__array__"):  # Arrow's, which splitters do not know
+        if not hasattr(y, "shape") and hasattr(y, "__array__"):  # an Arrow array, which splitters do not support
             y = np.asarray(y)
         check_same_rows(X, indices)
         X, y = indexable(X, y)
@@ -352,7 +352,10 @@ def _fitted(estimator: Any, X: Any, y: Any, fit_params: dict[str, Any], train: A
 
 
 def _check_classes(folds: list[tuple[Array, Array]], indices: Array, classes: Array) -> None:
-    """Before anything is trained: what an estimator says of the classes that it lacks does not tell of the folds."""
+    """Check before training that the training rows of each fold contain all classes.
+
+    The error of an estimator that lacks a class would not mention the folds.
+    """
     for train, _ in folds:
         present = np.unique(indices[train])
         if present.shape[0] < classes.shape[0]:

@@ -112,7 +112,7 @@ class FocalLoss:
         return values
 
     def _for_classes(self, n_classes: int) -> tuple[Gamma, Array | None]:
-        """``gamma`` and ``alpha``, one number for all classes or one for each of them; no alpha is None."""
+        """gamma, as one number for all classes or (n_classes,), and alpha, as (n_classes,) or None."""
         gamma = self.gamma if isinstance(self.gamma, float) else self.gamma_per_class(n_classes)
         return gamma, None if self.alpha is None else self.alpha_per_class(n_classes)
 

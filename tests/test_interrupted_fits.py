@@ -1,4 +1,4 @@
-"""No lost work: interrupts by a signal at any time, full disks, folders that vanish, training that goes on."""
+"""Interrupted work is not lost: signals at any time, full disks, vanished folders, and training that continues."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
-"""Nasty inputs, each estimator beside its parent: a sensible model or an error that says what is wrong.
+"""Nasty inputs give a sensible model, or an error that says what is wrong. Each estimator is compared with its parent.
 
-``nasty_inputs/`` has the cases. A process runs those of an estimator; one that crashes or hangs is told by its last
-line.
+The folder ``nasty_inputs`` contains the cases. One process runs all cases of an estimator. If the process crashes or
+hangs, its last line of output shows the case.
 """
 
 import json

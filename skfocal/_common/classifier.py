@@ -129,7 +129,7 @@ class FocalClassifierMixin:
 
 
 def check_focal_alpha(alpha: Any) -> None:
-    """What of ``focal_alpha`` can be known to be wrong without data."""
+    """Check ``focal_alpha``, as far as this is possible without data."""
     if is_number(alpha) and alpha >= 1:
         raise ValueError(
             f"focal_alpha must be in (0, 1) if it is one number, the weight of the second class, got {alpha!r}: to "

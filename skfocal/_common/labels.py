@@ -42,7 +42,7 @@ def encode_labels(y: ArrayLike, name: str = "y") -> tuple[Array, Array]:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Make errors of scikit-learn and NumPy about the labels name their argument."""
+    """Add the name of the argument to errors of scikit-learn and NumPy about the labels."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -63,13 +63,13 @@ def one_dimensional(y: ArrayLike, name: str, advice: str = SEVERAL_LABELS) -> Ar
         y = y.collect()
     labels = np.asarray(y)
     if not (labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)):
-        shape = getattr(y, "shape", labels.shape)  # to NumPy a sparse matrix is one object
+        shape = getattr(y, "shape", labels.shape)  # NumPy makes an array of shape () from a sparse matrix
         raise ValueError(f"{name} should be a 1d array of labels, shape (n_samples,), got shape {shape}{advice}")
     return np.asarray(column_or_1d(labels, warn=True))
 
 
 def _numbers_of_objects(labels: Array) -> Array:
-    """Objects that are all of them numbers or Booleans as such, (n,); others as they are."""
+    """Convert labels of dtype object to a numeric dtype if all are numbers or Booleans. Others stay as they are."""
     if labels.dtype.kind != "O" or labels.shape[0] == 0 or not isinstance(labels[0], (Number, np.bool_)):
         return labels
     numbers = np.array(labels.tolist())

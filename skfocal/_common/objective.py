@@ -185,7 +185,7 @@ def _same(new: Array | None, seen: Array | None) -> bool:
 
 
 def from_either_call(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Labels, raw scores and weights, from a call with them or with raw scores and a data set."""
+    """Labels, raw scores and weights. A library calls with these three, or with raw scores and a data set."""
     if hasattr(y_pred, "get_label"):
         return y_pred.get_label(), y_true, y_pred.get_weight()
     return y_true, y_pred, sample_weight

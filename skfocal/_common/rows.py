@@ -51,12 +51,12 @@ class Rows:
         )
 
     def index(self, y: Any, name: str) -> Array:
-        """Labels of other rows as indices, (n,)."""
+        """Check labels of other rows, and return them as class indices, (n,)."""
         return index_labels(y, self.classes, name)
 
 
 def check_same_rows(X: Any, y: Any) -> None:
-    """As many rows of X as labels; what they are is for others to check."""
+    """Check that X and y have the same number of rows."""
     try:
         check_consistent_length(X, y)
     except (TypeError, ValueError) as error:
@@ -64,7 +64,7 @@ def check_same_rows(X: Any, y: Any) -> None:
 
 
 def in_native_order(X: Any) -> Any:
-    """X, an array, a sparse matrix or a data frame, with its numbers' bytes in this machine's order."""
+    """X with its numbers in the byte order of this machine. X is an array, a sparse matrix or a data frame."""
     is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
     dtypes = X.dtypes if is_frame else [getattr(X, "dtype", None)]
     foreign = [isinstance(dtype, np.dtype) and not dtype.isnative for dtype in dtypes]

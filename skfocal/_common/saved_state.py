@@ -22,7 +22,7 @@ FORMAT = 1
 """Increased when an earlier release cannot read the new format."""
 
 FORMAT_OF_LABELS = 2
-"""Of models of several labels a row, which the first releases could not read."""
+"""The format of models of several labels per row. A release without several labels per row can't read it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SavedState:
 
     @property
     def n_labels(self) -> int:
-        """Labels a row."""
+        """Number of labels per row."""
         return len(self.loss) if isinstance(self.loss, tuple) else 1
 
     def give_to(self, model: Any) -> None:
@@ -114,7 +114,7 @@ def state_of_others(
 
 
 def state_from_text(text: str, more: tuple[str, ...] = (), formats: tuple[int, ...] = (FORMAT,)) -> SavedState:
-    """What `SavedState.to_text` wrote in one of these formats, ``more`` among it.
+    """Read the text of `SavedState.to_text`, which must have one of ``formats`` and the entries ``more``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Several labels a row: a matrix of zeros and ones, each column a problem of two classes of its own. May import
+"""Several labels per row: y is a matrix of zeros and ones, and each column is a separate binary problem. May import
 ``loss``, ``labels``, ``rows``.
 """
 
@@ -20,11 +20,11 @@ from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
 
 CLASSES = np.arange(2)
-"""Of each label, and ``classes_`` of a model of several, as XGBoost's own class has it."""
+"""The classes of each label. They are ``classes_`` of a model of several labels, as in ``XGBClassifier``."""
 
 
 def has_several_labels(y: Any) -> bool:
-    """Whether y has two columns or more. Looks at its shape alone."""
+    """Whether y has at least two columns. Reads only the shape of y."""
     if hasattr(y, "collect_schema") and not hasattr(y, "__array__"):  # a polars LazyFrame
         return len(y.collect_schema()) > 1
     shape = getattr(y, "shape", None)
@@ -33,22 +33,25 @@ def has_several_labels(y: Any) -> bool:
             return False
         try:
             shape = np.asarray(y).shape
-        except ValueError:  # rows of different lengths, which is for another check to say
+        except ValueError:  # rows of different lengths, for which another check raises the error
             return False
     return len(shape) == 2 and shape[1] > 1
 
 
 def refuse_several_labels(y: Any) -> None:
-    """The error of `one_dimensional`, before a library's own words for it."""
+    """Raise the error of `one_dimensional` before a library raises its own."""
     if has_several_labels(y):
         one_dimensional(y, "y")
 
 
 def label_matrix(y: Any, name: str = "y", n_labels: int | None = None) -> Array:
-    """Zeros and ones, (n, n_labels), int8, from an array, a list of rows, a data frame or a sparse matrix."""
+    """Check y and convert it to zeros and ones, (n, n_labels), int8.
+
+    y can be an array, a list of rows, a data frame or a sparse matrix.
+    """
     if hasattr(y, "collect") and not hasattr(y, "__array__"):
         y = y.collect()
-    # XGBoost keeps labels dense, whatever they come as.
+    # XGBoost stores labels as a dense array, also if y is sparse.
     labels = y.toarray() if issparse(y) else np.asarray(y)
     if labels.ndim != 2 or n_labels not in (None, labels.shape[1]):
         legal = "n_labels" if n_labels is None else n_labels
@@ -74,7 +77,7 @@ def _not_zeros_and_ones(name: str, strange: list[Any]) -> str:
 
 
 class RowsOfLabels:
-    """Labels and weights of one fit, checked: `skfocal._common.rows.Rows` of several labels.
+    """Checked labels and weights of one fit with several labels per row, like `skfocal._common.rows.Rows` for one.
 
     Parameters
     ----------
@@ -89,9 +92,9 @@ class RowsOfLabels:
     indices : ndarray of shape (n_samples, n_labels), int8
     weight : ndarray of shape (n_samples,), float64, or None
     own_totals : ndarray of shape (n_labels, 2)
-        Total weight of each class of each label.
+        Sum of ``weight`` for each class of each label.
     totals : ndarray of shape (n_labels, 2)
-        The same of weights rounded to float32 as boosters do.
+        Sum of ``weight``, rounded to float32 as in boosters, for each class of each label.
     """
 
     def __init__(self, X: Any, y: Any, sample_weight: Any) -> None:
@@ -111,7 +114,7 @@ class RowsOfLabels:
         return np.array([np.bincount(column, weight, minlength=2) for column in self.indices.T], dtype=np.float64)
 
     def index(self, y: Any, name: str) -> Array:
-        """Labels of other rows, (n, n_labels)."""
+        """Check labels of other rows, and return them as (n, n_labels)."""
         return label_matrix(y, name, self.n_labels)
 
 
@@ -119,20 +122,20 @@ class RowsOfLabels:
 
 
 def losses_of_labels(loss: FocalLoss, n_labels: int) -> tuple[FocalLoss, ...]:
-    """The loss of each label, from one whose gamma and alpha are numbers for all labels or one number per label."""
+    """The loss of each label. gamma and alpha of ``loss`` are one number for all labels, or one number per label."""
     gamma = _per_label(loss.gamma, n_labels, "gamma")
     alpha = _per_label(loss.alpha, n_labels, "alpha")
     return tuple(FocalLoss(*pair) for pair in zip(gamma, map(_in_0_1, alpha), strict=True))
 
 
 def resolve_losses(gamma: Any, alpha: Any, rows: RowsOfLabels) -> tuple[tuple[FocalLoss, ...], Array]:
-    """Losses of an estimator's ``focal_gamma`` and ``focal_alpha``, and the class weights, (n_labels, 2)."""
+    """Losses from ``focal_gamma`` and ``focal_alpha`` of an estimator, and the class weights, (n_labels, 2)."""
     gammas = _per_label(check_gamma(gamma, "focal_gamma"), rows.n_labels, "focal_gamma")
     alphas = _per_label(alpha, rows.n_labels, "focal_alpha")
     weights = np.ones((rows.n_labels, 2))
     losses = []
     for j, (of_label, totals) in enumerate(zip(alphas, rows.own_totals, strict=True)):
-        # In a label of one class there is nothing to balance.
+        # A label with one class in y has no weights.
         is_constant = rows.indices[:, j].min() == rows.indices[:, j].max()
         resolved = None if is_constant else resolve_alpha(_in_0_1(of_label, "focal_alpha"), CLASSES, totals)
         if resolved is not None:
@@ -142,7 +145,7 @@ def resolve_losses(gamma: Any, alpha: Any, rows: RowsOfLabels) -> tuple[tuple[Fo
 
 
 def is_alpha_of_labels(alpha: Any) -> bool:
-    """Whether ``focal_alpha`` is a sequence whose entries are not just numbers: only several labels have such."""
+    """Whether ``focal_alpha`` is a sequence with an entry that is not a number. Only several labels allow this."""
     return isinstance(alpha, (list, tuple)) and any(not is_number(entry) for entry in alpha)
 
 
@@ -168,7 +171,10 @@ def _in_0_1(alpha: Any, name: str = "alpha") -> Any:
 
 
 def probability_pairs(losses: Sequence[FocalLoss], weights: Array, raw: Array, calibration: Calibration) -> Array:
-    """P(label=0) and P(label=1) of scores (n, n_labels), (n, n_labels, 2), ``weights`` (n_labels, 2) being undone."""
+    """P(label=0) and P(label=1), (n, n_labels, 2), of the raw scores (n, n_labels).
+
+    ``calibration="full"`` corrects for ``weights`` (n_labels, 2).
+    """
     pairs = np.empty((*raw.shape, 2), dtype=raw.dtype)
     for j, loss in enumerate(losses):
         undone = FocalLoss(loss.gamma, tuple(weights[j].tolist()))
@@ -179,12 +185,12 @@ def probability_pairs(losses: Sequence[FocalLoss], weights: Array, raw: Array, c
 def mean_loss_of_labels(
     losses: Sequence[FocalLoss], y: Array, raw: Array, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Mean over labels of the weighted mean loss of the rows."""
+    """Mean over the labels of the weighted mean loss over the rows."""
     return float(np.mean([loss(y[:, j], raw[:, j], sample_weight) for j, loss in enumerate(losses)]))
 
 
 def check_label_scores(y: Any, raw_prediction: Any, name: str = "y_true") -> tuple[Array, Array]:
-    """Labels and finite scores, both (n, n_labels)."""
+    """Check labels and raw scores, and return both as (n, n_labels). Scores must be finite."""
     labels, raw = label_matrix(y, name), check_raw_prediction(raw_prediction)
     if raw.shape != labels.shape:
         raise ValueError(f"raw_prediction must have the shape of {name}, {labels.shape}, got {raw.shape}")

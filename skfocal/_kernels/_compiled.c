@@ -1,23 +1,24 @@
-/* The kernels of binary.py and softmax.py in C: the same functions of the same letters, in one pass over the rows.
+/* The kernels of binary.py and softmax.py in C. Formulas and letters are the same, in one pass over the rows.
  *
- * _compiled.h has the formulas. _compiled_types.h includes it for each number type, and this file includes that for each
- * level of vector instructions. This file has what is asked for by Python:
+ * _compiled.h has the formulas. _compiled_types.h includes _compiled.h for each number type, and this file includes
+ * _compiled_types.h for each level of vector instructions. This file has the functions that Python calls:
  *
  *     binary(z, minus_s, weight, gamma, scale, hessian_factor, least, floor, drop_bits, loss, gradient, hessian)
  *     softmax(z, y, weight, gamma, scale, hessian_factor, least, floor, drop_bits, loss, gradient, hessian)
  *
- * with arrays of any strides, None for a weight or a result that is not wanted, gamma a number or an array. The last
- * three are filled. z, minus_s, weight and an array gamma share a type, float32 or float64; results are of it or narrower.
- * And the same from labels of any integer or float type, with a gamma and an alpha (or None) that may be an array of one
- * float64 for each class:
+ * Arrays may have any strides. weight is None if there are no weights. gamma is a number or an array with one number per
+ * row. The functions fill loss, gradient and hessian, except for those that are None. z, minus_s, weight and an array
+ * gamma have the same type, float32 or float64. Results have this type or a narrower one. Two more functions take labels y
+ * of any integer or float type. Their gamma is a number or one float64 per class, their alpha is None or one float64 per
+ * class:
  *
  *     binary_of_labels(z, y, weight, gamma, alpha, loss, gradient, hessian)
  *     softmax_of_labels(z, y, weight, gamma, alpha, loss, gradient, hessian)
  *
- * These return False if a score is not finite or a label is no class; what is filled then has no meaning.
+ * They return False if a score is not finite or a label is no class. The results then have no meaning.
  *
- * Built on the stable ABI with nothing but Python's headers. It is optional: where this file refuses to compile, the
- * NumPy code does the work.
+ * The file needs only Python's headers and uses the stable ABI. It is optional: on platforms where it refuses to compile,
+ * NumPy is used.
  */
 
 #define Py_LIMITED_API 0x030B0000
@@ -30,7 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What was tried; tests/conftest.py has the same. */
+/* The platforms that were tested. tests/conftest.py has the same list. */
 #if !defined(__GNUC__) || (!defined(__clang__) && __GNUC__ < 12)
 #error "skfocal's kernels in C are for GCC 12 or later and for Clang: skfocal uses NumPy instead"
 #elif !defined(__linux__) && !defined(__APPLE__)
@@ -39,32 +40,33 @@
 #error "skfocal's kernels in C are for x86-64 and ARM64: skfocal uses NumPy instead"
 #endif
 
-#define CHUNK 256          /* rows a time: what the loops leave to each other stays in the first-level cache */
-#define CHUNK_NUMBERS 8192 /* rows times classes a time, but 16 rows at least */
-#define MOST_CLASSES 2147483647 /* a class is an int32_t where scores are float, and the scratch's size stays a size_t */
+#define CHUNK 256          /* rows at a time, so that the loops' arrays stay in the first-level cache */
+#define CHUNK_NUMBERS 8192 /* rows times classes at a time, but at least 16 rows */
+#define MOST_CLASSES 2147483647 /* for float scores a class is an int32_t; the size of the scratch array fits a size_t */
 #define SURELY_WRONG 0.97  /* see softmax.py */
 
 typedef struct {
     Py_buffer view;
-    int given, is_double, contiguous; /* contiguous: along the rows, and aligned */
-    char kind;                        /* NumPy's: i, u or f; bool counts as u */
+    int given, is_double, contiguous; /* contiguous: rows follow each other without gaps, and the buffer is aligned */
+    char kind;                        /* as in NumPy: i, u or f; bool counts as u */
     Py_ssize_t stride, class_stride;
 } Array;
 
 typedef struct {
     Array z, labels, weight, gammas, alphas, loss, gradient, hessian; /* labels: minus_s or y */
     double gamma, scale, factor, least, floor;
-    int drop_bits, of_labels; /* of_labels: gammas and alphas are by class, else gammas by row */
+    int drop_bits, of_labels; /* of_labels: gammas and alphas have one entry per class; otherwise gammas one per row */
     Py_ssize_t n_rows, n_classes;
 } Call;
 
-enum { DONE = 0, WRONG_SCORE = 1, WRONG_LABEL = 2, NO_MEMORY = 4 }; /* what a kernel returns: the sum of what happened */
+enum { DONE = 0, WRONG_SCORE = 1, WRONG_LABEL = 2, NO_MEMORY = 4 }; /* a kernel returns the sum of its problems */
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
-/* The loops, once for each level of vector instructions. The best that the processor has is chosen when the module is
- * loaded; `use` chooses another. On ARM64 every processor has the instructions that compilers use by default. */
+/* The loops are compiled once for each level of vector instructions. The best level of the processor is chosen when the
+ * module is loaded, and `use` chooses another one. On ARM64 there is one level, because every processor has the
+ * instructions that compilers use by default. */
 #define PRAGMA(text) _Pragma(#text)
 #ifdef __clang__
 #define BEGIN_LEVEL(features) PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
@@ -98,7 +100,7 @@ typedef struct {
 } Level;
 #define KERNELS(level) {{binary_float##level, binary_double##level}, {softmax_float##level, softmax_double##level}}
 
-static Level levels[3]; /* that the processor has, the best first */
+static Level levels[3]; /* the levels of this processor, the best first */
 static int n_levels;
 static const Level *in_use;
 
@@ -126,8 +128,8 @@ static char kind_of(const char *format)
     return strchr("bhilqn", format[0]) ? 'i' : strchr("?BHILQN", format[0]) ? 'u' : strchr("fd", format[0]) ? 'f' : 0;
 }
 
-/* Take the buffer of `object`, or note that it is None. 0 if it has another shape or type than asked for: one of the
- * letters of `types`, 'y' for an intp, '*' for any integer or float. */
+/* Take the buffer of `object`. An optional `object` may be None. Returns 0 and sets an error if the shape or the type is
+ * wrong. `types` contains the letters of the allowed types; "y" allows an intp, and "*" any integer or float. */
 static int take(PyObject *object, const char *name, int optional, int writable, const char *types, Py_ssize_t n_rows,
                 Py_ssize_t n_classes, Array *to)
 {
@@ -259,10 +261,10 @@ static PyObject *level(PyObject *module, PyObject *nothing)
 static PyMethodDef functions[] = {
     {"binary", binary, METH_VARARGS, "Fill loss, gradient and Hessian of one score a row."},
     {"softmax", softmax, METH_VARARGS, "Fill loss, gradient and Hessian of K scores a row."},
-    {"binary_of_labels", binary_of_labels, METH_VARARGS, "Check labels and scores, and do as `binary` does."},
-    {"softmax_of_labels", softmax_of_labels, METH_VARARGS, "Check labels and scores, and do as `softmax` does."},
+    {"binary_of_labels", binary_of_labels, METH_VARARGS, "Check labels and scores, then do the same as `binary`."},
+    {"softmax_of_labels", softmax_of_labels, METH_VARARGS, "Check labels and scores, then do the same as `softmax`."},
     {"level", level, METH_NOARGS, "The level of vector instructions in use."},
-    {"levels", names_of_levels, METH_NOARGS, "Those that the processor has, the best, which is used at first, in front."},
+    {"levels", names_of_levels, METH_NOARGS, "The levels of this processor. The first is the best, and the default."},
     {"use", use, METH_O, "Use one of `levels()`, in the whole process."},
     {NULL, NULL, 0, NULL},
 };

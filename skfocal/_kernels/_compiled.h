@@ -50,7 +50,7 @@ static inline const T *NAME(load)(const Array *a, Py_ssize_t row, Py_ssize_t k, 
     return room;
 }
 
-/* Class indices of n rows, with 0 for what is none; whether there was any such. */
+/* Read the class indices of n rows. A label that is no class index becomes 0. Returns whether there was such a label. */
 static inline int NAME(load_labels)(const Array *a, Py_ssize_t row, int n, Py_ssize_t n_classes, I *y)
 {
     const Py_ssize_t size = a->view.itemsize;
@@ -63,7 +63,7 @@ static inline int NAME(load_labels)(const Array *a, Py_ssize_t row, int n, Py_ss
     }
     const uint32_t last = (uint32_t)(n_classes - 1); /* below 2**31: see MOST_CLASSES */
     int32_t wrong = 0;
-    /* A negative number read without its sign is above the largest of its type. */
+    /* A negative integer, read as unsigned, is larger than the largest signed integer of its type. */
 #define READ_INTEGERS(type, largest)                                                              \
     {                                                                                             \
         const type top = last < (largest) >> (a->kind == 'i') ? (type)last : (largest) >> (a->kind == 'i'); \
@@ -75,7 +75,7 @@ static inline int NAME(load_labels)(const Array *a, Py_ssize_t row, int n, Py_ss
     }
 #define READ_FLOATS(type)                                                                                      \
     {                                                                                                          \
-        if (n_classes == 2) /* the usual case, and without a conversion half as long */                        \
+        if (n_classes == 2) /* the usual case; without a conversion it takes half of the time */               \
             for (int i = 0; i < n; i++) {                                                                      \
                 type label = ((const type *)from)[i];                                                          \
                 wrong |= !((label == 0) | (label == 1));                                                       \
@@ -115,7 +115,7 @@ static inline int NAME(any_infinite)(const T *x, int n) /* or NaN */
     return any != 0;
 }
 
-/* A class's entry of a table by class. */
+/* The entry for a class in a table with one float64 per class. */
 static inline T NAME(of_class)(const Array *table, I label)
 {
     double entry;

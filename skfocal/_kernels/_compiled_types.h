@@ -1,11 +1,14 @@
-/* _compiled.h for float64 and for float32, at one LEVEL of vector instructions; included by _compiled.c for each level.
+/* _compiled.h for float64 and for float32, at one LEVEL of vector instructions. _compiled.c includes this file for each
+ * level.
  *
- * What the loops call is defined anew for each: compilers inline no function of one level into another's.
+ * Each level has its own copy of the functions that the loops call, because compilers do not inline a function of one
+ * level into a function of another level.
  */
 
 #define OF_LEVEL(name) JOIN(name, LEVEL)
 
-/* x rounded to `drop_bits` fewer bits. As integers, numbers of one sign are in their order: half a step up, then down. */
+/* x rounded to `drop_bits` fewer bits. The bits of floats, read as integers, grow with the size of the float. Adding half
+ * a step and clearing the low bits therefore rounds to the nearest. */
 #define ROUNDED(type, unsigned_type)                                             \
     static inline type OF_LEVEL(rounded_##type)(type x, int drop_bits)           \
     {                                                                            \
@@ -33,7 +36,7 @@ ROUNDED(double, uint64_t)
 #define TINY 2.2250738585072014e-308
 #define MANTISSA_BITS 52
 #define BIAS 1023
-#define ROUNDER 6755399441055744.0 /* 1.5 * 2**52: in a sum with it the last bit counts ones */
+#define ROUNDER 6755399441055744.0 /* 1.5 * 2**52: the last bit of x + ROUNDER has the value 1, so x is rounded */
 #define WHOLE 4503599627370496.0   /* 2**52 */
 #define RAISED 60                  /* exp: 2**(n+60) is a normal number, times 2**-60 it may be subnormal */
 #define LOG2_HIGH 0x1.62e42fefap-1 /* log(2) in two parts, the first with trailing zeros so that n*LOG2_HIGH is exact */

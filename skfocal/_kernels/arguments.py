@@ -23,7 +23,7 @@ def is_number(value: Any) -> bool:
         return False
     try:
         float(value)
-    except OverflowError:  # of an integer or a fraction; floats become infinite
+    except OverflowError:  # only for integers and fractions; floats become infinite
         return False
     return True
 
@@ -103,7 +103,7 @@ def check_raw_prediction(raw_prediction: ArrayLike) -> Array:
 
 
 def as_raw_prediction(raw_prediction: ArrayLike) -> Array:
-    """`check_raw_prediction` of shape and dtype alone: values are not checked."""
+    """`check_raw_prediction` without the check of the values: only shape and dtype are checked."""
     raw = np.asarray(raw_prediction)
     if raw.dtype != np.float32:
         try:

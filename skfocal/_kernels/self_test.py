@@ -1,6 +1,6 @@
-"""Whether kernels in C compute what they should, on a few rows at import. May import NumPy.
+"""Self-test of the kernels in C, which computes a few rows at import. May import NumPy.
 
-A compiler's error, or flags such as ``-ffast-math``, can make a wrong kernel of right code, without a sign of it.
+A fault of the compiler, or flags such as ``-ffast-math``, can make correct code compute wrong results without an error.
 """
 
 from types import ModuleType
@@ -11,7 +11,8 @@ import numpy as np
 MARGINS = (-20.0, -0.5, 0.25, 3.0, 20.0)
 SCORES = ((0.5, -1.0, 2.0), (0.0, -1.0, 9.0), (3.0, 30.0, -2.0))
 CLASSES = (0, 2, 0)
-# Of each gamma: loss, gradient and Hessian of each margin, and of each row of scores. By mpmath; a test repeats it.
+# For each gamma: loss, gradient and Hessian of each margin, and of each row of scores. They were computed with mpmath,
+# and a test computes them again.
 BINARY = {
     0.0: [
         (20.000000002061153, -0.9999999979388464, 2.061153613941849e-09),
@@ -126,11 +127,12 @@ SOFTMAX = {
 }
 
 N_ROWS = 67
-"""Rows that the few are repeated to: several of the longest vectors and a remainder."""
+"""Number of rows of the test, to which the rows above are repeated. It is enough for several of the longest vectors and
+a remainder."""
 
 
 def fault(compiled: ModuleType) -> str:
-    """What is wrong with such a module, or ""."""
+    """Description of what is wrong with the compiled module, or ""."""
     try:
         for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 2e-5)):
             for gamma in BINARY:
@@ -146,13 +148,13 @@ def fault(compiled: ModuleType) -> str:
         z[-1] = np.nan
         if compiled.binary_of_labels(z, np.full(N_ROWS, 0), None, 2.0, None, out, None, None) is not False:
             return "NaN is taken for a score"
-    except Exception as error:  # whatever it is, NumPy can do the work
+    except Exception as error:  # with any error, NumPy is used
         return f"{type(error).__name__}: {error}"
     return ""
 
 
 def _differences(compiled: ModuleType, gamma: float, dtype: np.dtype[Any], tolerance: float) -> str:
-    """The function that differs from the tables by more than so much of each number, or ""."""
+    """Name of a function whose results differ from the tables by more than the relative ``tolerance``, or ""."""
     z = np.resize(np.array(MARGINS, dtype), N_ROWS)
     expected = np.resize(np.array(BINARY[gamma]), (N_ROWS, 3))
     out = np.full((3, N_ROWS), np.nan, dtype)

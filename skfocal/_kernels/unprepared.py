@@ -1,7 +1,8 @@
-"""Results from labels and scores as callers have them, which the kernels in C check as they read them.
+"""Loss and derivatives from labels and scores that are not yet checked or converted.
 
-May import NumPy, ``arguments``, ``blocks`` and ``compiled``. The checks of ``arguments``, and the arrays that the
-kernels take otherwise, are several passes over the rows. Together these take as long as the kernel.
+The kernels in C check labels and scores while they read them. The checks of ``arguments``, and the conversion to the
+arrays of the other kernels, would need several passes over the rows, which take as long as the kernel. May import
+NumPy, ``arguments``, ``blocks`` and ``compiled``.
 """
 
 from collections.abc import Callable
@@ -23,10 +24,11 @@ def results(
 ) -> tuple[Array, ...] | None:
     """The loss (``n_derivatives=0``), the gradient (1), or gradient and Hessian (2) of each row.
 
-    ``parameters(n_classes)`` are gamma and alpha, each a number (None for no alpha) or float64 and (n_classes,).
+    ``parameters(n_classes)`` returns gamma, a number or (n_classes,), and alpha, (n_classes,) or None. Arrays are
+    float64.
 
-    None where the kernels are not in C or do not read the labels' type, and where anything is wrong: then the checks of
-    ``arguments``, one after the other, find what it is.
+    The result is None if there are no kernels in C, if they do not support the type of the labels, or if an argument is
+    wrong. The caller then runs the checks of ``arguments``, which raise the error.
     """
     if _kernels.compiled is None:
         return None
@@ -49,6 +51,6 @@ def results(
     fill = _kernels.compiled.binary_of_labels if raw.ndim == 1 else _kernels.compiled.softmax_of_labels
     if not fill(raw, labels, weight, gamma, alpha, loss, gradient, hessian):
         return None
-    if loss is not None and not loss.max() <= np.finfo(loss.dtype).max:  # `blocks.saturate` has to mend it
+    if loss is not None and not loss.max() <= np.finfo(loss.dtype).max:  # the caller then uses `blocks.saturate`
         return None
     return tuple(a for a in (loss, gradient, hessian) if a is not None)

@@ -50,7 +50,7 @@ def parts_of(model: Any) -> Iterator[Any]:
 
 
 def last_step(model: Any) -> Any:
-    """The estimator at the end of pipelines, thawed."""
+    """The estimator at the end of pipelines, without a ``FrozenEstimator`` around it."""
     while isinstance(model, (Pipeline, FrozenEstimator)):
         model = model.steps[-1][1] if isinstance(model, Pipeline) else model.estimator
     return model
@@ -142,7 +142,7 @@ def convert_focal_temperature(scope: Any, operator: Any, container: Any) -> None
         if not hasattr(estimator, "decision_function"):
             scores = graph("Log", graph("Max", scores, graph.constant(_least_proba(estimator, graph.dtype))))
         elif K == 2:
-            # skl2onnx has the negative of the one score beside it.
+            # skl2onnx returns two columns for two classes, the negated score and the score.
             scores = graph.two_columns(graph("Gather", scores, graph.initializer(INT64, (1,), [1]), axis=1))
         scores = graph("Div", scores, graph.constant(calibrator.temperature))
         terms.append(graph("Softmax", graph.posterior(scores, np.full(K, calibrator.gamma), None), axis=1))
@@ -151,8 +151,9 @@ def convert_focal_temperature(scope: Any, operator: Any, container: Any) -> None
 
 
 def _least_proba(estimator: Any, dtype: Any) -> float:
-    """What `FocalTemperatureScaling` takes for a probability of 0: a number by the dtype of the probabilities, which
-    only the estimator knows.
+    """The number by which `FocalTemperatureScaling` replaces smaller probabilities.
+
+    It depends on the dtype of the probabilities, which is known only after a call of ``predict_proba``.
     """
     of_proba = np.dtype(np.float64)
     if not hasattr(estimator, "feature_names_in_"):

@@ -1,4 +1,4 @@
-"""``to_pmml``. May import ``_common`` and this folder; sklearn2pmml when a model with steps before is handed in."""
+"""``to_pmml``. May import ``_common`` and this folder. A ``Pipeline`` with transformers also needs sklearn2pmml."""
 
 from __future__ import annotations
 
@@ -19,37 +19,42 @@ from skfocal.export._trees import LESS, Forest, forest_of
 
 
 def to_pmml(model: Any, path: Any, *, input_names: Any = None, target_name: Any = "y") -> None:
-    """Write a fitted model as PMML, the focal loss's posterior included.
+    """Write a fitted model to a PMML file. The file computes the labels and the probabilities of the model.
 
     Parameters
     ----------
     model : estimator
-        A fitted focal classifier, or a ``Pipeline`` that ends in one, with steps before it that sklearn2pmml converts.
+        A fitted focal classifier, or a ``Pipeline`` that ends in a focal classifier. sklearn2pmml must be able to
+        convert the other steps of the ``Pipeline``.
     path : path-like
-        Of the file to write.
+        Path of the file to write.
     input_names : sequence of str, default=None
-        Names of the columns, n_features. None: ``feature_names_in_``, or "x0", "x1" and so on.
+        Names of the n_features columns of X. None: the names are ``feature_names_in_`` or, without it, "x0", "x1" and
+        so on.
     target_name : str, default="y"
-        Name of the field that has the label of `predict`.
+        Name of the field that contains the label of `predict`.
 
     Raises
     ------
     ValueError, TypeError
-        If the model has labels or leaves that PMML can't say, or an argument is not as described here.
-    ImportError, RuntimeError
-        If the classifier has steps before it: without the extra ``pmml``, without Java, or if sklearn2pmml does not
-        convert the steps. Its own words are in the message.
+        If the model has labels or leaves that PMML does not support, or an argument is not as described here.
+    ImportError
+        If the model is a ``Pipeline`` with transformers, and the extra ``pmml`` is not installed.
+    RuntimeError
+        If the model is a ``Pipeline`` with transformers, and Java is missing or sklearn2pmml can't convert them. If
+        the conversion failed, the message contains the error of sklearn2pmml.
 
     Notes
     -----
-    The file gives the label of `predict` in the field ``target_name``, and `predict_proba` in the fields
-    ``probability(a)``, ``probability(b)`` and so on, by label. It runs without skfocal and without the boosters. A
-    category is the number that the booster was trained on, for a pandas column its code. ``categorical_features`` of
-    `skfocal.ensemble.FocalHistGradientBoostingClassifier` and ``linear_tree=True`` are refused.
+    The field ``target_name`` contains the label of `predict`. The fields ``probability(a)``, ``probability(b)`` and so
+    on contain the probabilities of `predict_proba` for the labels a, b and so on. Evaluators of the file need neither
+    skfocal nor the boosters. Categories are the numbers that the booster was trained on; for pandas columns these are
+    the category codes. ``categorical_features`` of `skfocal.ensemble.FocalHistGradientBoostingClassifier` and
+    ``linear_tree=True`` are not supported and raise an error.
 
-    The steps of a ``Pipeline`` are converted by sklearn2pmml, a program in Java under the AGPL. It refuses a
-    scikit-learn that is newer than itself, and does not run any more a year after its release. It sends its makers a
-    report of a conversion that fails, which is prevented here.
+    sklearn2pmml converts the transformers of a ``Pipeline``. It is a Java program under the AGPL. A release of
+    sklearn2pmml refuses newer releases of scikit-learn, and stops working a year after its publication. If a conversion
+    fails, sklearn2pmml sends a report to its authors. `to_pmml` prevents this.
 
     References
     ----------
@@ -104,7 +109,7 @@ def _text(label: Any) -> str:
 
 
 def _parts(model: Any) -> tuple[list[Any], Any]:
-    """Steps that do something, and the classifier behind them."""
+    """The steps without "passthrough", and the classifier after them."""
     steps: list[Any] = []
     while isinstance(model, Pipeline):
         steps += [step for step in model.steps[:-1] if step[1] not in (None, "passthrough")]
@@ -113,7 +118,7 @@ def _parts(model: Any) -> tuple[list[Any], Any]:
 
 
 def _input_names(first: Any, given: Any) -> list[str]:
-    """Of what the first step, or the classifier, takes."""
+    """Names of the inputs of the first step, which is the classifier if there are no other steps."""
     names = getattr(first, "feature_names_in_", None) if given is None else given
     if names is None:
         return [f"x{i}" for i in range(first.n_features_in_)]

@@ -1,7 +1,8 @@
-"""A PMML document: inputs, and a chain without models. May import scikit-learn and sklearn2pmml.
+"""A PMML document with its inputs and an empty chain of models. May import scikit-learn and sklearn2pmml.
 
-Without steps before the classifier the document is written here. With steps, sklearn2pmml writes it: it is handed the
-steps with a linear model behind them, whose coefficients tell afterwards which field has become which column.
+If the classifier is alone, this file writes the document. If there are steps before the classifier, sklearn2pmml writes
+it, from a pipeline of these steps and a linear model. The coefficients of the linear model show which field became
+which column.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ NAMESPACE = "http://www.dmg.org/PMML-4_4"
 
 
 class Document:
-    """A document whose one model is a chain.
+    """A document with one model, which is a chain of models.
 
     Parameters
     ----------
     root : Element
     schema : list of Element
-        The fields that the model takes, with what becomes of missing values.
+        The input fields of the model, and how missing values are treated.
     transformations : Element
-        What is derived of the fields, for all models of the chain.
+        Derived fields for all models of the chain.
     columns : list of Element
-        For each feature of the classifier the expression that it is.
+        For each feature of the classifier, the expression that computes it.
     """
 
     def __init__(self, root: Element, schema: list[Element], transformations: Element, columns: list[Element]) -> None:
@@ -58,8 +59,9 @@ class Document:
             ET.SubElement(target, "Value", value=label)
 
     def feature_names(self, kind: str, missing: float) -> list[str]:
-        """Names of fields that have the features as the classifier compares them: numbers of a PMML type, in which a
-        number may mean a missing value.
+        """Names of fields with the features as the classifier compares them.
+
+        ``kind`` is the type of the fields in PMML. ``missing`` is the number that stands for a missing value.
         """
         types = {found.get("name", ""): found.get("dataType") for found in self.root.iter("DataField")}
         types |= {found.get("name", ""): found.get("dataType") for found in self.transformations}
@@ -76,7 +78,7 @@ class Document:
         return names
 
     def to_bytes(self) -> bytes:
-        # A number that is none is a missing one, as scikit-learn has it.
+        # NaN stands for a missing value, as in scikit-learn.
         for found in self.root.iter("DataField"):
             if found.get("optype") == "continuous" and found.find("Value") is None:
                 ET.SubElement(found, "Value", value="NaN", property="missing")
@@ -87,7 +89,7 @@ class Document:
 
 
 def of_columns(names: list[str], target_name: str) -> Document:
-    """A document of a classifier that takes its inputs as they come."""
+    """A document for a classifier without steps before it."""
     root = Element("PMML", version="4.4")
     ET.SubElement(ET.SubElement(root, "Header"), "Application", name="skfocal")
     dictionary = ET.SubElement(root, "DataDictionary")
@@ -100,10 +102,10 @@ def of_columns(names: list[str], target_name: str) -> Document:
 
 
 def of_steps(steps: list[Any], n_columns: int, names: list[str], target_name: str) -> Document:
-    """A document of the steps before a classifier that takes so many columns of them."""
+    """A document for a classifier after ``steps``, which compute its ``n_columns`` features."""
     text = _converted(Pipeline([*steps, ("classifier", _probe(n_columns))]), names, target_name)
     root = ET.fromstring(text)
-    for element in root.iter():  # names without a prefix, as people write PMML
+    for element in root.iter():  # names without the prefix of the namespace, as is usual in PMML
         element.tag = element.tag.removeprefix(f"{{{NAMESPACE}}}")
     probe = root.find("RegressionModel")
     if probe is None:
@@ -119,8 +121,11 @@ UNKNOWN_FORM = "sklearn2pmml wrote the steps before the classifier in a form tha
 
 
 def _probe(n_columns: int) -> LogisticRegression:
-    """A linear model of three classes. The score of the first is the sum of its columns; that of the second counts each
-    as often as its place says. So a field's coefficients tell its column, and a factor that was moved into them.
+    """A linear model of three classes. The coefficients of the first class are 1, 1, 1, ..., those of the second 1, 2,
+    3, ...
+
+    sklearn2pmml can move a factor of a step into both coefficients of a field. The coefficient of the first class is
+    then this factor. The coefficient of the second class, divided by this factor, is the number of the column.
     """
     probe = LogisticRegression()
     probe.classes_, probe.n_features_in_ = np.arange(3), n_columns
@@ -152,7 +157,9 @@ def _columns(probe: Element, n_columns: int) -> list[Element]:
 
 
 def _converted(model: Any, input_names: list[str], target_name: str) -> bytes:
-    """What sklearn2pmml makes of a model. By its command line: a call would print, and set an environment variable."""
+    """The PMML text of a model, by the command line of sklearn2pmml. Its function would print to this process's output
+    and set an environment variable.
+    """
     if find_spec("sklearn2pmml") is None:
         raise ImportError(
             'to_pmml needs sklearn2pmml for the steps before a classifier: python -m pip install "skfocal[pmml]"'
@@ -168,7 +175,7 @@ def _converted(model: Any, input_names: list[str], target_name: str) -> bytes:
         pickled, converted, no_hosts = (Path(folder, name) for name in ("model.pkl", "model.pmml", "hosts"))
         pickled.write_bytes(pickle.dumps(make_pmml_pipeline(model, input_names, [target_name])))
         no_hosts.touch()
-        # A hosts file with no host in it: the program finds no one to report to. The rest halves its time.
+        # With an empty hosts file the program finds no host to send reports to. The other options halve its time.
         options = f'"-Djdk.net.hosts.file={no_hosts}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC'
         environment = os.environ | {"JDK_JAVA_OPTIONS": f"{options} {os.environ.get('JDK_JAVA_OPTIONS', '')}"}
         command = [sys.executable, "-m", "sklearn2pmml", "--input", str(pickled), "--output", str(converted)]
@@ -181,6 +188,6 @@ def _converted(model: Any, input_names: list[str], target_name: str) -> bytes:
 
 
 def _reason(output: str) -> str:
-    """What went wrong and what helps, out of all that it prints."""
+    """The message of the exception in the output of sklearn2pmml, which also contains the advice."""
     found = re.search(r"^(?:[\w.]+\.)?\w*(?:Exception|Error): (.*?)(?=^Stack trace:|^\s+at |\Z)", output, re.M | re.S)
     return " ".join((found[1] if found else output).split())

@@ -1,4 +1,4 @@
-"""Elements of PMML. May import the standard library."""
+"""Functions that make XML elements of PMML. May import the standard library."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def apply(function: str, *arguments: Element, **attributes: str) -> Element:
 
 
 def derive(into: Element, name: str, expression: Element, kind: str = "double", optype: str = "continuous") -> str:
-    """Append a derived field; its name."""
+    """Append a derived field. Returns its name."""
     element = ET.SubElement(into, "DerivedField", name=name, optype=optype, dataType=kind)
     element.append(expression)
     return name
 
 
 def model_of(tag: str, inputs: Iterable[str], **attributes: str) -> Element:
-    """A model with its first part, the names of the fields that it takes."""
+    """A model with its mining schema, which lists the names of its input fields."""
     model = Element(tag, attributes)
     schema = ET.SubElement(model, "MiningSchema")
     for name in inputs:

@@ -1,4 +1,4 @@
-"""The posterior of the focal loss in PMML: from raw scores to labels and probabilities. May import NumPy."""
+"""The posterior of the focal loss in PMML: labels and probabilities from raw scores. May import NumPy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from skfocal.export._pmml_elements import Element, apply, derive, field, integer, model_of, number
 
 SMALL = 1e-3
-"""Of q: below it ``-log(1 - q) / q`` by five terms of its series, which is off by q**5 / 6."""
+"""For q below this limit, ``-log(1 - q) / q`` is computed by five terms of its series. The error is about q**5 / 6."""
 
 
 class Posterior:
-    """The end of the chain; see docs/theory.md for the letters.
+    """The last model of the chain. The letters are those of docs/theory.md.
 
-    Labels follow the raw scores. A tree decides them, whose leaves have no probabilities: a link of PMML's own would
-    offer a second probability, the bare softmax, beside that of the loss.
+    The model is a tree that chooses the label by the raw scores. Its leaves have no probabilities. With a regression
+    model, evaluators would also offer the bare softmax of PMML's own link as a probability.
     """
 
     def __init__(self, model: Any, target_name: str, labels: list[str], scores: list[str]) -> None:
@@ -56,7 +56,7 @@ class Posterior:
         return [self._derive(f"{name}({label})", expression) for label, expression in pairs]
 
     def _decision(self) -> str:
-        """The index of the first class of the greatest score."""
+        """Add a field with the index of the class with the greatest score. Of equal scores, the first class counts."""
         greatest, K = self._derive("greatestScore", apply("max", *map(field, self.scores))), len(self.scores)
         index = integer(K - 1)
         for k in range(K - 2, -1, -1):
@@ -64,7 +64,7 @@ class Posterior:
         return derive(self.fields, "decision", index, "integer", "categorical")
 
     def _weights(self) -> tuple[list[str], str]:
-        """Names of fields that the probabilities are proportional to, and of their sum."""
+        """Add fields that are proportional to the probabilities, and their sum. Returns the names of the fields."""
         unnormalized = self.scores
         if self.gamma.any():
             unnormalized = self._corrected()
@@ -74,15 +74,17 @@ class Posterior:
         return self._exponentials("posterior", unnormalized)
 
     def _exponentials(self, name: str, logs: list[str]) -> tuple[list[str], str]:
-        """``exp(log - greatest)`` of each, and the sum."""
+        """Add a field ``exp(log - greatest)`` for each logarithm, and their sum. Returns the names of the fields."""
         greatest = self._derive(f"{name}Greatest", apply("max", *map(field, logs)))
         terms = [apply("exp", apply("-", field(log), field(greatest))) for log in logs]
         weights = self._derive_each(f"{name}Weight", terms)
         return weights, self._derive(f"{name}Sum", apply("sum", *map(field, weights)))
 
     def _corrected(self) -> list[str]:
-        """``log p - log w`` of each class. In logs, so that no power of q underflows; q as the sum of the other
-        probabilities, so that it has its digits where p is 1 in all of its own.
+        """Add a field ``log p - log w`` for each class. Returns their names.
+
+        Logarithms are used so that no power of q underflows. q is the sum of the other probabilities, because 1 - p
+        has no correct digits if p is close to 1.
         """
         weights, total = self._exponentials("link", self.scores)
         greatest, K = "linkGreatest", len(weights)
@@ -92,7 +94,7 @@ class Posterior:
             [apply("-", apply("-", field(s), field(greatest)), field(log_total)) for s in self.scores],
         )
         p = self._derive_each("p", [apply("/", field(weight), field(total)) for weight in weights])
-        # At least the smallest number of full precision: its logarithm is taken.
+        # q is at least the smallest normal number, so that its logarithm is finite.
         tiny = float(np.finfo(np.float64).tiny)
         others = [[field(p[j]) for j in range(K) if j != k] for k in range(K)]
         q = self._derive_each("q", [apply("max", apply("sum", *terms), number(tiny)) for terms in others])
@@ -106,7 +108,9 @@ class Posterior:
         return self._derive_each("corrected", corrected)
 
     def _r(self, log_p: str, q: str) -> Element:
-        """``-log(p) / q`` or ``-log(1 - q) / q``: log p has no digits left where q is small, but a series has."""
+        """``-log(p) / q``. For small q it is computed by the series of ``-log(1 - q) / q``, because log p then has few
+        correct digits.
+        """
         series = number(0.2)
         for n in (4.0, 3.0, 2.0, 1.0):
             series = apply("+", apply("*", series, field(q)), number(1.0 / n))

@@ -1,4 +1,4 @@
-"""Raw scores in PMML: a model for each class, its output a field. May import ``_trees`` and NumPy."""
+"""Raw scores in PMML. Each class has a model, and its output is a field. May import ``_trees`` and NumPy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OPERATORS = {
     LESS: ("lessThan", "greaterOrEqual"),
     EQUAL: ("equal", "notEqual"),
 }
-"""Of what a node asks, and of the opposite."""
+"""PMML's operator for the condition of a node, and the operator for its negation."""
 
 
 def linear_scores(coefficients: Array, intercepts: Array, features: list[str], scores: list[str]) -> list[Element]:
-    """Models of linear scores; of two classes with one score a row the first has the score 0."""
+    """Models of linear scores. For two classes there is one score per row, and the first class gets the score 0."""
     if len(scores) == 2:
         coefficients, intercepts = np.vstack([0.0 * coefficients, coefficients]), np.concatenate([[0.0], intercepts])
     models = []
@@ -35,7 +35,7 @@ def linear_scores(coefficients: Array, intercepts: Array, features: list[str], s
 
 
 def tree_scores(forest: Forest, features: list[str], scores: list[str]) -> list[Element]:
-    """Models of sums of trees; of two classes with one score a row the first has the score 0."""
+    """Models of sums of trees. For two classes there is one score per row, and the first class gets the score 0."""
     models = []
     if len(scores) == 2:
         models += linear_scores(np.zeros((1, 0)), np.zeros(1), [], scores)[:1]
@@ -71,7 +71,9 @@ class _Tree:
         self.model.append(root)
 
     def _node(self, i: int, predicate: Element, name: str) -> Element:
-        """The node, reached where the predicate holds. Names of children: that of the parent and a digit."""
+        """The node i of the tree, which is reached if the predicate holds. A child has its parent's name and a digit
+        more.
+        """
         forest, at = self.forest, self.start + i
         node = Element("Node", id=name)
         node.append(predicate)
@@ -86,9 +88,10 @@ class _Tree:
         return node
 
     def _question(self, at: int) -> tuple[int, int, Element, Element]:
-        """Two children and their predicates.
+        """The two children of a node and their predicates.
 
-        A chain of nodes that ask the same feature is one question: its nodes share children, which PMML's cannot.
+        A chain of nodes that test the same feature becomes one node of PMML. The nodes of the chain share children, and
+        nodes of PMML can't share children.
         """
         forest = self.forest
         feature, yes, no = forest.feature[at], forest.true_child[at], forest.false_child[at]
@@ -112,7 +115,7 @@ class _Tree:
 
 
 def _comparison(name: str, mode: str, value: float) -> tuple[Element, Element]:
-    if value == np.inf:  # which every number is at most
+    if value == np.inf:  # every number is <= inf
         return _predicate(name, "isNotMissing"), _predicate(name, "isMissing")
     text = str(np.float32(value)) if mode == LESS else repr(float(value))  # XGBoost compares in float32
     yes, no = OPERATORS[mode]
@@ -143,7 +146,7 @@ def _compound(operator: str, *predicates: Element) -> Element:
 
 
 def scores_of(model: Any, features: list[str], scores: list[str], forest: Forest | None) -> list[Element]:
-    """Models of the raw scores of a focal classifier, whose trees are the forest if it has trees."""
+    """Models of the raw scores of a focal classifier. ``forest`` contains its trees, and is None for linear models."""
     if forest is None:
         return linear_scores(model.coef_, model.intercept_, features, scores)
     return tree_scores(forest, features, scores)

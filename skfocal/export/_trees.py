@@ -102,7 +102,7 @@ def forest_of(model: Any) -> Forest:
     Raises
     ------
     ValueError
-        If a tree is of a kind that the libraries' formats have and others lack.
+        If a tree is of a kind that only the library's own format supports.
     """
     for base in type(model).__mro__:
         if base.__name__ == "FocalLGBMClassifier":

@@ -211,7 +211,7 @@ def _columns(X: Any, rows: Array) -> Iterator[tuple[int, Array]]:
     Yields nothing if X is not a table of numbers, so that LightGBM raises its own error.
     """
     if hasattr(X, "iloc") and X.ndim == 2:
-        part = in_native_order(X).iloc[rows]  # pandas itself takes no rows of the other order
+        part = in_native_order(X).iloc[rows]  # pandas can't select rows of columns in the other byte order
         for j in range(part.shape[1]):
             column = part.iloc[:, j]
             if getattr(column.dtype, "kind", "O") in "biuf":

@@ -1,4 +1,4 @@
-"""What ``FocalLogisticRegressionCV`` chooses from and how. May import ``_kernels`` and scikit-learn."""
+"""Candidates, folds, scorer and choice of ``FocalLogisticRegressionCV``. May import ``_kernels`` and scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Gamma = float | tuple[float, ...]
 
 
 class Grid(NamedTuple):
-    """Every combination is a candidate."""
+    """Values of the three parameters. Every combination of them is a candidate."""
 
     gammas: list[Gamma]
     l1_ratios: list[float]
@@ -28,7 +28,7 @@ class Grid(NamedTuple):
 
 
 def check_grid(gammas: Any, l1_ratios: Any, Cs: Any) -> Grid:
-    """The parameters ``focal_gammas``, ``l1_ratios`` and ``Cs``."""
+    """Check the parameters ``focal_gammas``, ``l1_ratios`` and ``Cs``, and return them as lists."""
     legal = "a sequence of candidates, each a number >= 0 or one number per class"
     checked = [check_gamma(gamma, "each of focal_gammas") for gamma in _sequence(gammas, "focal_gammas", legal)]
     legal = "a sequence of candidates, each a number in [0, 1]"
@@ -44,7 +44,7 @@ def check_grid(gammas: Any, l1_ratios: Any, Cs: Any) -> Grid:
 
 
 def _sequence(value: Any, name: str, legal: str) -> list[Any]:
-    # A set has no order, and the one of an array without axes can't be asked for its items.
+    # A set has no order. An array without axes has `__len__`, but `len` of it raises an error.
     if isinstance(value, (str, bytes, Mapping, Set)) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0:
         raise ValueError(f"{name} must be {legal}, got {value!r}")
     if len(value) == 0:
@@ -53,7 +53,7 @@ def _sequence(value: Any, name: str, legal: str) -> list[Any]:
 
 
 def check_scorer(scoring: Any, estimator: Any) -> Scorer:
-    """The parameter ``scoring`` as a scorer."""
+    """Check the parameter ``scoring``, and return it as a scorer."""
     legal = "scoring must be a name of sklearn.metrics.get_scorer_names(), a scorer(estimator, X, y) or None"
     if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
         raise ValueError(f"{legal}, got {scoring!r}")
@@ -65,14 +65,14 @@ def check_scorer(scoring: Any, estimator: Any) -> Scorer:
 
 
 def check_takes_weights(scorer: Scorer, scoring: Any) -> None:
-    """An error now rather than in the midst of the folds, if the metric has no ``sample_weight``."""
+    """Raise an error before the first fit if the metric has no parameter ``sample_weight``."""
     for function in (scorer, getattr(scorer, "_score_func", None)):
         if function is None:
             continue
         try:
             parameters = signature(function).parameters
         except (TypeError, ValueError):
-            return  # of a function in C, nothing is known
+            return  # functions in C have no signature
         if "sample_weight" not in parameters and not any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values()):
             raise ValueError(
                 f"scoring must take sample_weight if fit is given one, got {scoring!r}: add the parameter, or leave "
@@ -81,13 +81,13 @@ def check_takes_weights(scorer: Scorer, scoring: Any) -> None:
 
 
 def folds_of(cv: Any, rows: Rows, params: Mapping[str, Any]) -> list[tuple[Array, Array]]:
-    """The parameter ``cv`` as indices of the rows to train on and of those to score on."""
+    """Check the parameter ``cv``, and return the indices of the training rows and of the held-out rows of each fold."""
     legal = "cv must be None, an integer >= 2, a splitter or an iterable of (train, test)"
     if isinstance(cv, (str, bool)) or (isinstance(cv, Integral) and int(cv) < 2):
         raise ValueError(f"{legal}, got {cv!r}")
     y = rows.classes[rows.indices]
     if cv is None:
-        # More folds than every class has rows are an error of scikit-learn's; nobody asked for their number here.
+        # scikit-learn raises an error if each class has fewer rows than there are folds. The user did not ask for 5.
         cv = max(2, min(5, int(np.bincount(rows.indices).max())))
     try:
         splitter = check_cv(cv, y, classifier=True)
@@ -115,9 +115,10 @@ def _indices(part: Any) -> Array:
 
 
 def choose(scores: Array) -> tuple[int, ...]:
-    """The index of the best mean over the folds, the first axis of ``scores``.
+    """Index (gamma, l1_ratio, C) of the best mean score. The first axis of ``scores`` is the fold.
 
-    Of equal ones that of the first C, gamma and ``l1_ratio``, which is the order of ``GridSearchCV``.
+    If several candidates have the same mean, the first is chosen, in the order of C, then gamma, then ``l1_ratio``.
+    ``GridSearchCV`` has the same order.
     """
     mean = scores.mean(axis=0)
     if np.isnan(mean).all():
@@ -126,16 +127,17 @@ def choose(scores: Array) -> tuple[int, ...]:
 
 
 def choose_by_fold(scores: Array) -> tuple[int, list[tuple[int, ...]]]:
-    """The gamma of the best mean, and for it the ``l1_ratio`` and C of the best score of each fold.
+    """Index of the gamma with the best mean score, and for this gamma the indices (l1_ratio, C) of each fold's best.
 
-    Scores of different gammas differ in size, so that a mean of their coefficients would mean nothing.
+    All folds share one gamma, because raw scores of different gammas differ in size, so that a mean of their
+    coefficients would have no meaning.
     """
     gamma = choose(scores)[0]
     return gamma, [_argmax(of_fold)[1:] for of_fold in scores[:, gamma : gamma + 1]]
 
 
 def _argmax(scores: Array) -> tuple[int, ...]:
-    """Index (gamma, l1_ratio, C) of the largest."""
+    """Index (gamma, l1_ratio, C) of the largest score."""
     by_C = np.moveaxis(np.where(np.isnan(scores), -np.inf, scores), -1, 0)
     C, gamma, l1_ratio = np.unravel_index(int(np.argmax(by_C)), by_C.shape)
     return int(gamma), int(l1_ratio), int(C)

@@ -38,99 +38,104 @@ from skfocal.linear_model._logistic import FocalLogisticRegression
 from skfocal.linear_model._path import Path, Scorer, fit_and_score
 
 REFIT_TOL = 1e-4
-"""Of ``tol``, for the last fit: one among hundreds, so that its digits cost little. At C = 1e4, which separated classes
-have chosen, ``tol=1e-4`` leaves five digits; which ones, is up to rounding and so to the order of the rows."""
+"""Factor of ``tol`` for the last fit. There is one such fit among hundreds, so more digits cost little. Separated
+classes choose C = 1e4. There ``tol=1e-4`` leaves five digits of the coefficients correct, and the result depends on the
+rounding, and therefore on the order of the rows."""
 
 
 class FocalLogisticRegressionCV(FocalLogisticRegression):
     __doc__ = f"""`FocalLogisticRegression` with gamma and the penalty chosen by cross-validation.
 
-    The counterpart of scikit-learn's ``LogisticRegressionCV``, with ``focal_gammas`` beside ``Cs`` and ``l1_ratios``.
-    It chooses what ``GridSearchCV(FocalLogisticRegression(), ...)`` does, in less time: along the values of C, each fit
-    starts at the solution of the one before.
+    This class corresponds to scikit-learn's ``LogisticRegressionCV``. In addition to ``Cs`` and ``l1_ratios`` it has
+    ``focal_gammas``. It chooses the same candidate as ``GridSearchCV(FocalLogisticRegression(), ...)`` in less time:
+    the fits go through the values of C in ascending order, and each fit starts at the solution of the previous fit.
 
     Parameters
     ----------
     focal_gammas : array-like of shape (n_focal_gammas,), default=(0.0, 0.5, 1.0, 2.0)
         Candidates for the focusing parameter, each from 0 to 100. 0 is log loss. A candidate may also be a sequence
-        of one number per class, in the order of ``classes_``.{ALPHA_DOC.rstrip()} The weights are those of the
-        training rows of each fold.
+        of one number per class, in the order of ``classes_``.{ALPHA_DOC.rstrip()}
+        In each fold, the weights are computed from the training rows.
     Cs : int or array-like of shape (n_cs,), default=10
-        Candidates for the inverse of the regularization strength, each > 0; ``inf`` is no regularization. An integer
-        is the number of candidates, from 1e-4 to 1e4 at equal ratios.
+        Candidates for the inverse of the regularization strength, each > 0; ``inf`` means no regularization. An integer
+        is the number of candidates, which are spaced evenly on a log scale from 1e-4 to 1e4.
     l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
-        Candidates for the share of the L1 penalty, each in [0, 1]. Above 0 needs ``solver="lbfgs"``.
+        Candidates for the share of the L1 penalty, each in [0, 1]. Values above 0 require ``solver="lbfgs"``.
     class_weight : dict, "balanced" or None, default=None
-        As in `FocalLogisticRegression`. "balanced" is of the training rows of each fold.{CALIBRATION_DOC.rstrip()}
-        The scores of the folds are of these probabilities.
+        Class weights, as in `FocalLogisticRegression`. In each fold, "balanced" is computed from the training
+        rows.{CALIBRATION_DOC.rstrip()}
+        The scores of the folds are computed from these probabilities.
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is not penalized.
     cv : int, cross-validation generator or iterable of (train, test), default=None
-        The folds. An integer is the number of stratified folds. None is 5, or if no class has 5 rows as many as the
-        largest class has.
+        The folds. An integer is the number of stratified folds. None stands for 5. If no class has 5 rows, None stands
+        for the number of rows of the largest class.
     scoring : str, callable or None, default="neg_log_loss"
-        What the candidates are compared by: a name of scikit-learn's or a scorer ``scorer(estimator, X, y)``, higher is
-        better. None is accuracy. The default is of the probabilities of `predict_proba`.
+        The score by which candidates are compared: the name of a scorer of scikit-learn, or a function
+        ``scorer(estimator, X, y)`` whose value is higher for better models. None stands for accuracy. The default is
+        computed from the probabilities of `predict_proba`.
     solver : {{"lbfgs", "trust-krylov", "trust-exact"}}, default="lbfgs"
-        As in `FocalLogisticRegression`.
+        The optimizer, as in `FocalLogisticRegression`.
     max_iter : int, default=100
-        Most iterations of each fit.
+        Maximum number of iterations of each fit.
     tol : float, default=1e-4
-        Largest entry of the gradient at which each fit ends, as in `FocalLogisticRegression`. The last fit, of all
-        rows, goes on to a ten thousandth of it where ``max_iter`` and float64 allow.
+        A fit ends when the largest entry of the gradient is at most ``tol``, as in `FocalLogisticRegression`. The last
+        fit, which uses all rows, continues to ``1e-4 * tol`` if ``max_iter`` and float64 permit it.
     n_jobs : int or None, default=None
-        Processes for the paths, one path for each fold, gamma and ``l1_ratio``. None is 1, -1 all cores.
+        Number of processes. Each combination of fold, gamma and ``l1_ratio`` is one task, which fits all values of C.
+        None stands for 1, and -1 for all cores.
     refit : bool, default=True
-        True: fit all rows with the candidate of the best mean score, as `FocalLogisticRegression` does. False: choose
-        gamma by the best mean score, and for it C and ``l1_ratio`` by each fold's own scores; coefficients, C and
-        ``l1_ratio`` are the means over the folds.
+        True: the candidate with the best mean score is fitted to all rows, as `FocalLogisticRegression` does it. False:
+        the gamma with the best mean score is chosen, and each fold chooses C and ``l1_ratio`` for this gamma by its own
+        scores. The coefficients, C and ``l1_ratio`` are then means over the folds.
     verbose : int, default=0
-        Above 0: joblib's report of the paths.
+        If it is > 0, joblib reports its progress.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, float32 if X was, else float64.
+        Coefficients, float32 if X was float32, otherwise float64.
     intercept_ : ndarray of shape (1,) or (n_classes,)
     C_ : float
-        The chosen C, or with ``refit=False`` the mean over the folds.
+        The chosen C. With ``refit=False``, the mean over the folds.
     focal_gamma_ : float or ndarray of shape (n_classes,)
         The chosen gamma.
     l1_ratio_ : float
-        The chosen share, or with ``refit=False`` the mean over the folds.
+        The chosen ``l1_ratio``. With ``refit=False``, the mean over the folds.
     Cs_ : ndarray of shape (n_cs,)
     focal_gammas_ : ndarray of shape (n_focal_gammas,) or (n_focal_gammas, n_classes)
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
     scores_ : ndarray of shape (n_folds, n_focal_gammas, n_l1_ratios, n_cs)
-        Score of each fit on the rows that its fold holds out.
+        Score of each fit on the held-out rows of its fold.
     coefs_paths_ : ndarray of shape (n_folds, n_focal_gammas, n_l1_ratios, n_cs, 1 or n_classes, n_features + 1)
-        Coefficients of each fit, the intercept last; without an intercept the last axis has n_features entries.
+        Coefficients of each fit, followed by the intercept. Without an intercept, the last axis has n_features entries.
     n_iter_ : ndarray of shape (n_folds, n_focal_gammas, n_l1_ratios, n_cs)
-        Iterations of each fit.
+        Number of iterations of each fit.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
-        Only if X had string column names.
+        Exists only if X had string column names.
     focal_loss_ : FocalLoss
-        The loss of the chosen gamma, ``focal_alpha`` resolved to one weight per class.
+        The loss with the chosen gamma. Its alpha is ``focal_alpha`` as one weight per class.
     class_weights_ : ndarray of shape (n_classes,)
-        ``focal_alpha`` times ``class_weight`` of each class: what ``calibration="full"`` undoes.
+        ``focal_alpha`` times ``class_weight`` of each class. ``calibration="full"`` corrects for these weights.
 
     Notes
     -----
-    Without the axis of the gammas, shapes are those of scikit-learn's ``LogisticRegressionCV`` with
-    ``use_legacy_attributes=False``. Of candidates with the same mean score, the first is chosen: the order is that of
-    ``Cs``, then ``focal_gammas``, then ``l1_ratios``, as in ``GridSearchCV``. A score that is NaN is the worst.
+    The attributes have the shapes of scikit-learn's ``LogisticRegressionCV`` with ``use_legacy_attributes=False``,
+    except for the additional axis of the gammas. If several candidates have the same mean score, the first is chosen.
+    The candidates are ordered by ``Cs``, then by ``focal_gammas``, then by ``l1_ratios``, as in ``GridSearchCV``. NaN
+    is the worst score.
 
-    ``sample_weight`` counts in the fits and in the scores, as in ``LogisticRegressionCV``. ``GridSearchCV`` passes it
-    to the fits only. With metadata routing, the scorer gets it if it requests it.
+    ``sample_weight`` is used in the fits and in the scores, as in ``LogisticRegressionCV``. ``GridSearchCV`` uses it in
+    the fits only. With metadata routing, the scorer receives ``sample_weight`` if it requests it.
 
-    A class without rows in the training rows of a fold is like one whose rows weigh nothing. If a fold holds out no row
-    of a class, a metric of probabilities is told of it by its parameter ``labels``.
+    If a class has no training rows in a fold, it is treated as a class whose rows have the weight 0. If a class has no
+    held-out rows in a fold, metrics of probabilities receive all classes in their parameter ``labels``.
 
-    The focal loss is not convex in the coefficients. A fit starts at the constant instead of at its neighbor's solution
-    if that has the larger objective.
+    The focal loss is not convex in the coefficients. A fit starts at the solution for the previous C, or at the best
+    constant scores if the objective is smaller there.
 
     References
     ----------
@@ -156,7 +161,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
     coefs_paths_: Array
     _instead = INSTEAD_OF_CV
     focal_parameters = ("focal_gammas", "focal_alpha", "calibration")
-    # `score` passes on what the scorer requests, and requests nothing itself.
+    # `score` passes on the metadata that the scorer requests, and requests none itself.
     __metadata_request__score = {"sample_weight": UNUSED}
 
     @names_the_way
@@ -197,11 +202,14 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
 
     @property
     def penalty(self) -> str:
-        """Name of the penalty: of the chosen ``l1_ratio``, before a fit of all candidates. Not a parameter."""
+        """Name of the penalty of the chosen ``l1_ratio``. Before ``fit``, one name for all ``l1_ratios``.
+
+        It is an attribute, not a parameter.
+        """
         return penalty_named(*([self.l1_ratio_] if hasattr(self, "l1_ratio_") else self.l1_ratios))
 
     def _check_candidates(self) -> Grid:
-        """What can be known to be wrong without data."""
+        """Check the candidates, as far as this is possible without data."""
         grid = check_grid(self.focal_gammas, self.l1_ratios, self.Cs)
         self._candidate(grid.gammas[0], 0.0, grid.Cs[0])._check_parameters()
         if any(grid.l1_ratios) and self.solver != "lbfgs":
@@ -227,13 +235,13 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Finite numbers; float32 and float64 are kept, everything else becomes float64.
+            Finite numbers. float32 stays float32, and all other types are converted to float64.
         y : array-like of shape (n_samples,)
-            Labels of two classes or more.
+            Labels of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Finite numbers >= 0. They count in the fits and in the scores.
+            Finite numbers >= 0. They are used in the fits and in the scores.
         **params
-            What the splitter and the scorer request, for example ``groups``; needs
+            Arguments that the splitter and the scorer request, for example ``groups``. They require
             ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
@@ -243,10 +251,10 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is not as described here, or no candidate has a score.
+            If a parameter, X, y or sample_weight is not as described here, or if the score of every candidate is NaN.
         """
         grid = self._check_candidates()
-        # Underflow is part of the formulas: an easy row weighs nothing.
+        # Underflow is expected: the weight of an easy row can be 0.
         with learning(self) as model, np.errstate(under="ignore"):
             model._fit_grid(grid, X, y, sample_weight, params)
         return self
@@ -291,16 +299,16 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         self.scores_, self.coefs_paths_, self.n_iter_ = scores, coefs, n_iter
 
     def _in_parallel(self, calls: Iterable[tuple[Any, ...]]) -> list[Path]:
-        """`fit_and_score` of all arguments, in their order."""
+        """Results of `fit_and_score` for each tuple of arguments, in the same order."""
         if effective_n_jobs(self.n_jobs) == 1 and not self.verbose:
-            # Not by scikit-learn's `delayed`: it sets this process's warning filters anew around each call.
+            # scikit-learn's `delayed` would replace the warning filters of this process in each call.
             return [fit_and_score(*arguments) for arguments in calls]
         parallel = Parallel(n_jobs=self.n_jobs, verbose=int(self.verbose), prefer="processes")
         found: list[Path] = parallel(delayed(fit_and_score)(*arguments) for arguments in calls)
         return found
 
     def _check_on(self, rows: Rows, grid: Grid) -> None:
-        """What the labels show to be wrong, before any fit."""
+        """Check the candidates against the labels, before any fit."""
         for gamma in grid.gammas:
             try:
                 self._candidate(gamma, 0.0, 1.0)._bind_loss(rows)
@@ -320,7 +328,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
             )
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **score_params: Any) -> float:
-        """Score by ``scoring``.
+        """Score the predictions for X by ``scoring``.
 
         Parameters
         ----------
@@ -328,12 +336,12 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
         **score_params
-            What the scorer requests; needs ``sklearn.set_config(enable_metadata_routing=True)``.
+            Arguments that the scorer requests. They require ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
         float
-            Higher is better. Not the accuracy, unless ``scoring`` says so.
+            Higher is better. It is the accuracy only if ``scoring`` is "accuracy" or None.
         """
         check_is_fitted(self)
         scorer = self._scorer()
@@ -344,7 +352,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         return check_scorer(self.scoring, self)
 
     def _routed(self, caller: str, sample_weight: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What goes to the splitter and what to the scorer."""
+        """Arguments of the splitter's ``split`` and of the scorer."""
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, caller, sample_weight=sample_weight, **params)
             return (routed.splitter.split if caller == "fit" else {}), routed.scorer.score
@@ -358,7 +366,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
         return {}, {"sample_weight": sample_weight}
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """What the splitter and the scorer request, for scikit-learn.
+        """Get the metadata that the splitter and the scorer request.
 
         Returns
         -------
@@ -374,7 +382,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
 
 
 def _taken(params: Mapping[str, Any], selected: Array, rows: Rows) -> dict[str, Any]:
-    """Those of the selected rows, of each parameter that has a value for each row."""
+    """The arguments for the selected rows. Of arguments with one value per row, the values of these rows are taken."""
     n_rows = rows.X.shape[0]
     return {
         name: np.asarray(value)[selected] if np.shape(value)[:1] == (n_rows,) else value

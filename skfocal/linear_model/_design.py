@@ -27,7 +27,7 @@ CACHED = 65_536
 
 @dataclass(frozen=True)
 class Rows:
-    """Checked data of a fit: X, the classes (K,), each row's index into them, and the rows' own weights or None."""
+    """Checked data of a fit: X, the classes (K,), the class index of each row, and ``sample_weight`` or None."""
 
     X: Any
     classes: Array
@@ -35,7 +35,7 @@ class Rows:
     weight: Array | None
 
     def __getitem__(self, selected: Array) -> Rows:
-        """Some of the rows. A class that none of them is of keeps its place."""
+        """The selected rows. A class without rows among them stays in ``classes``."""
         weight = None if self.weight is None else self.weight[selected]
         return Rows(self.X[selected], self.classes, self.indices[selected], weight)
 
@@ -124,16 +124,16 @@ class DesignMatrix:
 
 
 class Columns:
-    """X with its columns' moments, which are the same for every loss and penalty on these rows.
+    """X and the moments of its columns, which do not depend on the loss and the penalty.
 
     Parameters
     ----------
     X : ndarray or CSR of shape (n_samples, n_features)
         float32 or float64.
     weight : ndarray of shape (n_samples,) or None
-        Weights of the rows, but for those of the loss.
+        Weights of the rows, without the class weights of the loss.
     fit_intercept : bool
-        False: the moments are about zero, and nothing is centered.
+        With False, the moments are about zero, and the columns are not centered.
     """
 
     def __init__(self, X: Any, weight: Array | None, fit_intercept: bool) -> None:

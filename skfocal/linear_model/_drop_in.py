@@ -35,7 +35,7 @@ INSTEAD_OF_CV = {name: way for name, way in INSTEAD.items() if name != "n_jobs"}
     "warm_start": "leave it out, each fit starts at its neighbor's solution",
     "use_legacy_attributes": "leave it out, attributes are as with use_legacy_attributes=False",
 }
-"""The same of ``LogisticRegressionCV``."""
+"""Parameters of ``LogisticRegressionCV`` and of other focal losses, and their replacement."""
 
 SOLVER_INSTEAD = {
     "liblinear": "lbfgs", "sag": "lbfgs", "saga": "lbfgs", "newton-cg": "trust-krylov", "newton-cholesky": "trust-exact"
@@ -60,7 +60,7 @@ def _no_parameter(estimator: Any, name: str, value: Any) -> str:
 
 
 def penalty_named(*l1_ratios: float) -> str:
-    """What ``LogisticRegression`` calls the penalty: of several ratios one name for all."""
+    """Name of the penalty in ``LogisticRegression``. Several ratios have one name, "elasticnet" if they differ."""
     if all(ratio == 0 for ratio in l1_ratios):
         return "l2"
     return "l1" if all(ratio == 1 for ratio in l1_ratios) else "elasticnet"

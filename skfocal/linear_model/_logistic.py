@@ -199,9 +199,12 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         self._fit_rows(Rows(X, classes, indices, check_sample_weight(sample_weight, X.shape[0], np.float64)))
 
     def _fit_rows(self, rows: Rows, tol: float | None = None) -> None:
-        """Fit to the gradient ``tol``, or ``self.tol`` if it is None; a warning only above ``self.tol``."""
+        """Fit until the largest entry of the gradient is at most ``tol``, by default ``self.tol``.
+
+        There is a warning only if the gradient stays above ``self.tol``.
+        """
         objective, constant = self._objective_on(rows)
-        # A last solution of much weaker regularization can be so far off that the constant is the better start.
+        # If the last solution had a much weaker regularization, the constant can be the better start.
         start = min(
             (objective.pack(*start) for start in self._starts(constant, rows.X.shape[1])),
             key=lambda x: point_at(objective, x).value,
@@ -214,7 +217,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         self.n_iter_ = np.array([n_iter], dtype=np.int32)
 
     def _bind_loss(self, rows: Rows) -> Array | None:
-        """Set ``focal_loss_``; the weights of the rows but for those of the loss."""
+        """Set ``focal_loss_``. Returns ``sample_weight`` times ``class_weight`` of each row, or None if all are 1."""
         outer = resolve_class_weight(self.class_weight, rows.classes, rows.indices, rows.weight)
         self.focal_loss_ = self._build_loss(rows.classes, rows.indices, rows.weight, outer)
         if self.class_weight is None:
@@ -223,7 +226,7 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         return weight if rows.weight is None else rows.weight * weight
 
     def _objective_on(self, rows: Rows) -> tuple[LinearObjective, Array]:
-        """The objective, and the best constant scores; sets ``focal_loss_``."""
+        """Set ``focal_loss_``. Returns the objective and the best constant scores."""
         weight = self._bind_loss(rows)
         loss, n_classes = self.focal_loss_, rows.classes.shape[0]
         n_scores = 1 if n_classes == 2 else n_classes
@@ -279,7 +282,8 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
         """
         check_is_fitted(self)
         X = _floats(validate_data(self, X, accept_sparse="csr", reset=False))
-        with np.errstate(under="ignore", over="ignore", invalid="ignore"):  # as the parent's, scores may be infinite
+        # Scores may be infinite, as in LogisticRegression.
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):
             scores = X @ self.coef_.T
             scores = (scores.toarray() if sparse.issparse(scores) else np.asarray(scores)) + self.intercept_
         return scores[:, 0] if self.coef_.shape[0] == 1 else scores
@@ -321,9 +325,9 @@ class FocalLogisticRegression(ClassifierMixin, FocalClassifierMixin, DropInMixin
 
 
 def _floats(X: Any) -> Any:
-    """X as float64 or float32, after scikit-learn's check with ``dtype="numeric"``.
+    """X as float64 or float32. scikit-learn has already checked X with ``dtype="numeric"``.
 
-    With a float dtype, scikit-learn would also convert texts and dates.
+    If scikit-learn's check had a float dtype, it would also convert texts and dates.
     """
     if X.dtype.kind not in "biuf":
         raise TypeError(f"X must hold numbers, got dtype {X.dtype}")

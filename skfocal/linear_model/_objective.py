@@ -35,7 +35,7 @@ class LinearObjective:
     Parameters
     ----------
     columns : Columns
-        X, and the weights of its rows but for those of the loss.
+        X, its moments and the weights of its rows.
     data : BinaryLossOnData or MulticlassLossOnData
         The loss bound to labels and weights.
     unit, curvature : float
@@ -71,9 +71,9 @@ class LinearObjective:
         self._penalize(C, l1_ratio)
 
     def with_C(self, C: float, x: Array) -> tuple[LinearObjective, Array]:
-        """The same but for the size of the penalty, and x in its unknowns.
+        """A copy of the objective with another C, and the point x in the unknowns of the copy.
 
-        What is known of the loss at x, and what `whiten_at` has seen of its curvature, is known there as well.
+        The copy keeps the loss and its gradient at x, and the curvature of `whiten_at`. They do not depend on C.
         """
         coef, shifted = self._coef(x)
         other = copy(self)
@@ -130,7 +130,7 @@ class LinearObjective:
         return self._unknowns(coef, shifted)
 
     def _whiten(self, curvature: Array) -> None:
-        """Unknowns by the loss's curvature (n_scores, d, d) and the penalty."""
+        """Set the unknowns from the curvature of the loss, (n_scores, d, d), and of the penalty."""
         curvature = curvature / np.outer(self.scale, self.scale)
         d = np.arange(self.n_features)
         curvature[:, d, d] += self.l2 / self.scale**2
@@ -235,7 +235,7 @@ class LinearObjective:
         return self._with_penalty(coef, *self._sums)
 
     def _with_penalty(self, coef: Array, total: float, by_coef: Array, sums: Array) -> tuple[float, Array]:
-        """F and its gradient by the loss's sums over the rows."""
+        """F and its gradient, from the sums over the rows of the loss and of its derivatives."""
         value = total / self.total + 0.5 * self.l2 * float((coef * coef).sum())
         return value, self._flat(by_coef, sums, coef)
 

@@ -1,6 +1,7 @@
-"""Fits along a path of C, each started at its neighbor's solution, and their scores on other rows.
+"""Fits for ascending values of C, each started at the solution for the previous C, and their scores on other rows.
 
-May import ``_common``, the other files of this folder and scikit-learn. What a worker process is handed lies here.
+May import ``_common``, the other files of this folder and scikit-learn. joblib calls the functions of this file in
+worker processes.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ Scorer = Callable[..., float]
 
 
 class Path(NamedTuple):
-    """What the fits of a path came to, for each C in the order of ``Cs``.
+    """Results of the fits along a path. The first axis of each array is C, in the order of ``Cs``.
 
-    ``coefs`` (n_cs, n_scores, n_features + 1) have the intercepts last, if there are any; ``optimality`` is the largest
-    entry of the gradient at the end.
+    ``coefs`` (n_cs, n_scores, n_features + 1) has the intercepts in the last column. Without intercepts this column is
+    missing. ``optimality`` (n_cs,) is the largest entry of the gradient at the end of each fit.
     """
 
     scores: Array
@@ -43,7 +44,7 @@ def fit_and_score(
     scorer: Scorer,
     score_params: dict[str, Any],
 ) -> Path:
-    """Fit the model at each C on the rows ``train``, and score it on the rows ``test``."""
+    """Fit the model for each C to the rows ``train``, and score it on the rows ``test``."""
     held_out = rows[test]
     scorer = knowing_the_classes(scorer, rows.classes, held_out.indices)
     order = np.argsort(Cs, kind="stable")
@@ -61,9 +62,10 @@ def fit_and_score(
 def fit_path(
     model: FocalLogisticRegression, Cs: Sequence[float], rows: Rows
 ) -> Iterator[tuple[FocalLogisticRegression, int, float]]:
-    """The model fitted at each C, which ascend, with its iterations and the largest entry of its gradient.
+    """Fit the model for each C. Yields the model, its number of iterations and the largest entry of its gradient.
 
-    The strongest penalty comes first: its solution is near the constant, where a fit without a neighbor starts.
+    ``Cs`` is ascending, so that the strongest penalty comes first. Its solution is near the best constant scores, where
+    the first fit starts.
     """
     model = snapshot(model)
     model.C = Cs[0]
@@ -72,7 +74,7 @@ def fit_path(
     x = objective.pack(*cold)
     for C in Cs:
         objective, start = objective.with_C(C, x)
-        # The unit of F is the loss of the constant: there F is 1.
+        # F is divided by the loss of the best constant scores, so F is 1 at these scores.
         if not point_at(objective, start).value < 1.0:
             start = objective.pack(*cold)
         end, n_iter = minimize(objective, start, model.solver, model.max_iter, model.tol)
@@ -84,11 +86,13 @@ def fit_path(
 
 
 def knowing_the_classes(scorer: Scorer, classes: Array, indices: Array) -> Scorer:
-    """The scorer, told of all classes where the rows with these indices lack one and it is of probabilities or scores.
+    """The scorer, with all classes as the argument ``labels`` of its metric if the rows lack a class.
 
-    Their columns are of all classes, and a metric would not know which one is which. There is no public way to a
-    scorer's metric: scikit-learn's ``LogisticRegressionCV`` uses the same private names. Where they are gone, the
-    scorer is used as it is.
+    Probabilities and raw scores have a column for each class. If the rows lack a class, the metric can't know which
+    column belongs to which label. Metrics of predicted labels don't need this.
+
+    There is no public way to get the metric of a scorer. scikit-learn's ``LogisticRegressionCV`` reads the same private
+    attributes. If a release of scikit-learn no longer has them, the scorer is returned unchanged.
     """
     metric, method = getattr(scorer, "_score_func", None), getattr(scorer, "_response_method", "predict")
     given = getattr(scorer, "_kwargs", {})
@@ -98,7 +102,7 @@ def knowing_the_classes(scorer: Scorer, classes: Array, indices: Array) -> Score
     parameters = signature(metric).parameters
     told: dict[str, Any] = {"labels": classes} if "labels" in parameters else {}
     if classes.shape[0] == 2 and "pos_label" in parameters and parameters["pos_label"].default is None:
-        told["pos_label"] = classes[1]  # None is for 0 and 1: of one text it can't be told which class that is
+        told["pos_label"] = classes[1]  # a metric knows the positive class by itself only if the labels are 0 and 1
     if not told:
         return scorer
     sign: int = scorer._sign  # type: ignore[attr-defined]

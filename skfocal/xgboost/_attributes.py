@@ -1,4 +1,4 @@
-"""Attributes that XGBoost's classifier computes and scikit-learn's validation wants to set. May import ``_common``."""
+"""Attributes that XGBoost's classifier computes and that scikit-learn's validation sets. May import ``_common``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from skfocal._kernels.blocks import Array
 
 
 class SettableAttributes(FocalBoosterMixin):
-    """``classes_``, ``n_features_in_`` and ``feature_names_in_``. Goes before XGBoost's class among the bases."""
+    """``classes_``, ``n_features_in_`` and ``feature_names_in_``. Among the bases of an estimator, this class must come
+    before XGBoost's.
+    """
 
     n_classes_: int
     _classes: Array
@@ -21,12 +23,12 @@ class SettableAttributes(FocalBoosterMixin):
         """Labels in sorted order, (n_classes,)."""
         if not hasattr(self, "n_classes_"):
             raise AttributeError(f"{type(self).__name__} has no classes_ before fit")
-        # During the parent's fit, and in a model that plain XGBoost saved, labels are indices.
+        # Labels are class indices during the parent's fit, and in a model that XGBClassifier saved.
         return getattr(self, "_classes", np.arange(self.n_classes_))
 
     @classes_.setter
     def classes_(self, value: Array) -> None:
-        # XGBoost's Dask class assigns what it finds in the labels that it is given, which are indices.
+        # XGBoost's Dask class assigns the distinct labels that it received, which are class indices.
         self._classes, self.n_classes_ = np.sort(np.asarray(value)), len(value)
 
     @property
@@ -42,8 +44,8 @@ class SettableAttributes(FocalBoosterMixin):
 
     @property
     def feature_names_in_(self) -> Array:
-        """Names of the columns of the X of ``fit``, only if it had string names, (n_features,)."""
-        if not hasattr(self, "_n_features_in"):  # a loaded model: the booster has the names
+        """Names of the columns of the X of ``fit``, (n_features,). Exists only if X had string column names."""
+        if not hasattr(self, "_n_features_in"):  # in a loaded model, the booster has the names
             names: Array = super().feature_names_in_  # type: ignore[misc]
             return names
         if not hasattr(self, "_feature_names_in"):

@@ -116,7 +116,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        tags.target_tags.multi_output = False  # to scikit-learn this means columns of more than two classes as well
+        tags.target_tags.multi_output = False  # in scikit-learn it includes columns of more than two classes
         return tags
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
             # Balanced bins need a matrix that XGBoost bins immediately.
             accept_sparse="csr" if self.balanced_bins and reset else True,
             dtype="numeric",
-            # Like the parent, which predicts for infinity and for no row at all.
+            # As in the parent, predictions are possible for infinite numbers and for X without rows.
             ensure_all_finite="allow-nan" if reset and np.isnan(self.missing) else False,
             ensure_min_samples=2 if reset else 0,
         )
@@ -294,8 +294,8 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         Returns
         -------
         ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels), float32
-            For two classes there is one score per row, and for several labels one score per label; it is > 0 where the
-            prediction is the second of ``classes_``.
+            For two classes there is one score per row. With several labels, there is one score per label. In both cases
+            a score is > 0 where the prediction is the second of ``classes_``.
         """
         check_is_fitted(self)
         raw: Array = xgb.XGBModel.predict(

@@ -44,7 +44,7 @@ class Metrics:
     """
 
     native_names: tuple[str, ...] = RANK_METRICS
-    """Metrics that are left to XGBoost."""
+    """Names of the metrics that XGBoost computes itself."""
 
     def __init__(self, estimator: Any, n_classes: int) -> None:
         self.calibration = estimator.calibration

@@ -1,5 +1,5 @@
-"""Several labels a row in ``FocalXGBClassifier``: each has its objective, its weights and its start. May import
-``_common``, this folder and XGBoost.
+"""Several labels per row in ``FocalXGBClassifier``. Each label has an objective, weights and a start of its own. May
+import ``_common``, this folder and XGBoost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from skfocal.xgboost._training import Training, training_weight
 
 
 class SeveralLabelsMixin(SettableAttributes):
-    """Loss, decisions and probabilities of one label a row or several. Of several, ``focal_loss_`` is a tuple."""
+    """Loss, predictions and probabilities of one label or several labels per row.
+
+    With several labels, ``focal_loss_`` is a tuple with one loss per label.
+    """
 
     focal_loss_: Any
 
@@ -58,7 +61,7 @@ class SeveralLabelsMixin(SettableAttributes):
 
 
 class _ObjectiveOfLabels:
-    """One objective per label, with the weights that its rows train with."""
+    """Objective of all labels: one objective per label, each with its own row weights."""
 
     def __init__(self, objectives: list[FocalObjective], weights: list[Array | None]) -> None:
         self.objectives, self.weights = objectives, weights
@@ -68,12 +71,12 @@ class _ObjectiveOfLabels:
 
 
 class TrainingOfLabels(Training):
-    """`Training` of several labels: what it has per class, per label."""
+    """`Training` of several labels. Weights, scales and starts exist for each label."""
 
     def __init__(self, model: Any, rows: RowsOfLabels, *, is_continued: bool) -> None:
         losses, class_weights = model.focal_loss_, model.class_weights_
         self.indices, self.has_class_weights = rows.indices, bool(np.any(class_weights != 1.0))
-        # XGBoost knows the rows' own weights alone: those of the classes differ from label to label.
+        # XGBoost has one weight per row, but class weights differ between labels. It therefore gets sample_weight only.
         self.weight = training_weight(rows.weight, rows.indices[:, 0], np.ones(2))
         self.weights = [training_weight(rows.weight, *pair) for pair in zip(rows.indices.T, class_weights, strict=True)]
         scales = [loss.scale_of_totals(totals) for loss, totals in zip(losses, rows.totals, strict=True)]
@@ -92,17 +95,18 @@ class TrainingOfLabels(Training):
                 for loss, totals in zip(losses, rows.totals, strict=True)
             )
         if model.min_child_weight is None:
-            # One number for the trees of all labels: that of the label that needs the smallest.
+            # XGBoost has one number for the trees of all labels, so it is the smallest of the labels' defaults.
             self.params["min_child_weight"] = min(
                 default_min_child_weight(loss, totals * weights, scale)
                 for loss, totals, weights, scale in zip(losses, rows.totals, class_weights, scales, strict=True)
             )
 
     def bin_weight(self, *, is_balanced: bool) -> Array | None:
-        """The mean over the labels of what each would be binned by alone, (n,), or None.
+        """Weights by which the columns are binned, (n,), or None.
 
-        So each label has an equal share of the bins, and labels that are the same have the bins of one. Other rules
-        were no better, see docs/evidence.md.
+        The weight of a row is the mean, over the labels, of its weight in a model of this label alone. Each label
+        therefore has an equal share of the bins. If all labels are identical, the bins are those of one label. Other
+        rules were no better, see docs/evidence.md.
         """
         if not is_balanced and not self.has_class_weights:
             return self.weight
@@ -114,9 +118,9 @@ class TrainingOfLabels(Training):
 
 
 class MetricsOfLabels(Metrics):
-    """`Metrics` of several labels: by name, means over rows and labels, as XGBoost's own are."""
+    """`Metrics` of several labels. Named metrics are means over rows and labels, as in XGBoost."""
 
-    native_names: tuple[str, ...] = ()  # XGBoost's ranks are of one label
+    native_names: tuple[str, ...] = ()  # XGBoost computes its rank metrics for one label only
 
     def _set_loss(self, estimator: Any) -> None:
         self.losses, self.class_weights = estimator.focal_loss_, estimator.class_weights_
@@ -126,7 +130,7 @@ class MetricsOfLabels(Metrics):
         y, weight = data.get_label(), data.get_weight()
         keywords = {"sample_weight": weight} if weight.size else {}
         pairs = several_labels.probability_pairs(self.losses, self.class_weights, raw, self.calibration)
-        # To a metric by name each label of each row is a row.
+        # For a named metric, each label of each row counts as a row.
         flat = y.ravel().astype(np.intp), raw.ravel(), pairs.reshape(-1, 2)
         flat_weight = np.repeat(weight, raw.shape[1]) if weight.size else None
         values = []
@@ -140,7 +144,7 @@ class MetricsOfLabels(Metrics):
 
 
 class _FocalMetricOfLabels(FocalMetricBase):
-    """The mean over labels of the focal loss of each."""
+    """The mean over the labels of their focal losses."""
 
     def __init__(self, losses: tuple[Any, ...]) -> None:
         self.losses = losses
@@ -150,12 +154,12 @@ class _FocalMetricOfLabels(FocalMetricBase):
 
 
 def rows_of(X: Any, y: Any, sample_weight: Any) -> Rows | RowsOfLabels:
-    """The rows of one fit, of one label or several."""
+    """The checked rows of one fit, with one label or several labels per row."""
     return RowsOfLabels(X, y, sample_weight) if several_labels.has_several_labels(y) else Rows(X, y, sample_weight)
 
 
 def training_of(model: Any, rows: Rows | RowsOfLabels, *, is_continued: bool) -> Training:
-    """What trains the model on these rows."""
+    """The `Training` of the model for these rows."""
     if isinstance(rows, RowsOfLabels):
         return TrainingOfLabels(model, rows, is_continued=is_continued)
     return Training(model, rows, is_continued=is_continued)

@@ -170,8 +170,8 @@ def from_booster(
     gamma, alpha
         Parameters of the objective.
     classes : array-like of shape (n_classes,), default=None
-        Labels that belong to the class indices 0, 1, ... of the training. None: the indices are the labels, as always
-        with several labels per row.
+        Labels that belong to the class indices 0, 1, ... of the training. None: the indices are the labels. With
+        several labels per row, only None and [0, 1] are possible.
     calibration : {"focus", "full"} or None, default="focus"
         Correction of the probabilities, see ``FocalXGBClassifier``.
     **params

@@ -130,7 +130,7 @@ class FocalObjective(FocalObjectiveBase):
     __call__.__doc__ = (FocalObjectiveBase.__call__.__doc__ or "").replace("(n, K)", "(n, K) or (n, n_labels)")
 
     def _objectives(self, n_labels: int) -> tuple[FocalObjective, ...]:
-        """One per label; kept, for each keeps what it last saw of its label."""
+        """One objective per label. They are reused, because each objective stores data about its label."""
         objectives = self._of_labels
         if len(objectives) != n_labels:
             keywords: dict[str, Any] = {"scale": self.scale, "n_threads": self.n_threads}
@@ -143,7 +143,7 @@ class FocalObjective(FocalObjectiveBase):
 def by_column(
     objectives: Sequence[FocalObjective], y_true: Any, y_pred: Any, weights: Sequence[Any]
 ) -> tuple[Array, Array]:
-    """Derivatives of labels (n, n_labels), each by its objective and with its weights."""
+    """First and second derivatives, both (n, n_labels). Column j comes from objective j with the weights j."""
     labels, raw = np.asarray(y_true), np.asarray(y_pred)
     if raw.shape != labels.shape:
         raise ValueError(
@@ -165,10 +165,12 @@ class FocalMetric(FocalMetricBase):
     gamma : float or sequence of K floats, default=2.0
         Focusing parameter, as in `FocalObjective`.
     alpha : float, sequence of K floats or None, default=None
-        Class weights, as in `FocalObjective`. With several labels per row, the metric is the mean over the labels.
+        Class weights, as in `FocalObjective`.
 
     Notes
     -----
+    With several labels per row, the metric is the mean over the labels.
+
     The metric needs raw scores. With a built-in objective, XGBoost passes probabilities to a metric instead.
     """
 

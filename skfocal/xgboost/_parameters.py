@@ -44,9 +44,10 @@ def in_memory(X: Any) -> Any:
 
 
 def with_text_names(X: Any) -> Any:
-    """X, or the first of its rows under the names that XGBoost gives columns of names of several kinds.
+    """X for scikit-learn's check of the column names, which reads only the names and their number.
 
-    scikit-learn refuses such names; XGBoost makes texts of them. Of X its names and their number alone are looked at.
+    If the names of a data frame are of several types, scikit-learn raises an error, and XGBoost converts them to
+    strings. In this case the result is a frame without rows that has these strings as names. Otherwise it is X.
     """
     if not hasattr(X, "iloc") or len({isinstance(name, str) for name in X.columns}) < 2:
         return X

@@ -26,7 +26,7 @@ def base_score(start: Any) -> float | list[float]:
 
 
 def base_scores(starts: Iterable[Any]) -> list[float]:
-    """The starts of several labels, each under the sigmoid, as XGBoost's ``base_score``."""
+    """XGBoost's ``base_score`` of several labels: the sigmoid of each start."""
     return [_probability(start) for start in starts]
 
 

@@ -44,7 +44,7 @@ class Training:
             self.params["min_child_weight"] = default_min_child_weight(loss, totals, factor)
 
     def bin_weight(self, *, is_balanced: bool) -> Array | None:
-        """Weights of the rows by which columns are binned, (n,), or None."""
+        """Weights by which the columns are binned, (n,), or None."""
         return bin_weights(self.indices, self.weight) if is_balanced else self.weight
 
 
@@ -64,7 +64,7 @@ def training_weight(sample_weight: Array | None, indices: Array, class_weights: 
 
 
 def n_labels_of(booster: xgb.Booster) -> int:
-    """Labels a row: 1, or more in a model of several."""
+    """Number of labels per row of the booster."""
     known = json.loads(booster.save_config())["learner"]["learner_model_param"]
     return max(1, int(known.get("num_target", 1)))
 

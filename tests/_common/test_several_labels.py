@@ -1,4 +1,4 @@
-"""Several labels a row where one is taken: what is said, and scikit-learn's two ways to have a model per label."""
+"""Errors for several labels per row where one is supported, and scikit-learn's two ways to train a model per label."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""The kernels in C on arguments of all kinds: right ones in any memory, and wrong ones, which are errors.
+"""The kernels in C with legal arrays of all memory layouts, and with illegal arguments, which must raise errors.
 
 `sanitize.py` runs this with a build that stops at the first access beyond an array and at undefined behavior.
 """

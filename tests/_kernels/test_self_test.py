@@ -1,4 +1,4 @@
-"""Kernels in C that compute something else are found at import, and not used."""
+"""Kernels in C that compute wrong results are detected at import, and not used."""
 
 import os
 import re

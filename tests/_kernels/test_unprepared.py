@@ -1,4 +1,4 @@
-"""The loss on labels as they come, which the kernels in C check and read in one pass, beside the checks in NumPy."""
+"""Loss and derivatives from unchecked labels: the kernels in C, which check them, compared with the checks in NumPy."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,7 @@
-"""What others make of a focal model's file, and of its stand-in: the table of the page "Save, load, deploy".
+"""Predictions of other tools from the file of a focal model, and from ``with_native_objective``.
 
-Each has the scores right. Its probabilities are the bare sigmoid, which is not predict_proba, or it has none.
+They are the table of the page "Save, load, deploy". The raw scores of all tools are correct. The probabilities of a
+tool are the bare sigmoid, which is not predict_proba, or the tool has no probabilities.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""ONNX and PMML files that earlier releases wrote still say what they said. tests/data/exported/make.py wrote them."""
+"""ONNX and PMML files of earlier releases still give the same predictions. tests/data/exported/make.py wrote them."""
 
 import json
 import shutil

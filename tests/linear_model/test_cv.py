@@ -1,4 +1,4 @@
-"""FocalLogisticRegressionCV: against GridSearchCV, scikit-learn's LogisticRegressionCV, and fits without a neighbor."""
+"""FocalLogisticRegressionCV compared with GridSearchCV, LogisticRegressionCV and fits that start at the constant."""
 
 import pickle
 import warnings

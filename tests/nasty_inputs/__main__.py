@@ -1,4 +1,4 @@
-"""The cases of ``test_nasty_inputs.py``, ``python nasty_inputs CLASS GROUP ...``: a line of JSON for each case."""
+"""Run cases of ``test_nasty_inputs.py``, and print a line of JSON for each: ``python nasty_inputs CLASS GROUP ...``."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Several labels a row: against XGBoost's own loss, against a model of each label alone, and what is refused."""
+"""Several labels per row, compared with XGBoost's own loss and with a model of each label alone; and their errors."""
 
 import copy
 import json

@@ -1,7 +1,7 @@
-"""Writes the models of this folder, and ``expected.json`` beside them: what predicted them when they were written.
+"""Writes the models of this folder, and their predictions to ``expected.json``.
 
-Run it for a new kind of file only. Those that are here were written by the release that ``expected.json`` names, and
-are there to be read by later ones: ``python tests/data/exported/make.py NAME``, with the extra ``onnx``.
+Run it only for a new kind of file: ``python tests/data/exported/make.py NAME``, with the extra ``onnx``. The other
+files were written by the release that ``expected.json`` names. The tests check that later releases can still read them.
 """
 
 import json
