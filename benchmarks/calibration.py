@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import sklearn
 from lightgbm import LGBMClassifier
 from quality_folds import calibration_error, load, splits
 from sklearn.calibration import CalibratedClassifierCV
@@ -41,9 +42,12 @@ MODELS = {
 METHODS = {
     "sigmoid": lambda model: CalibratedClassifierCV(model, method="sigmoid"),
     "isotonic": lambda model: CalibratedClassifierCV(model, method="isotonic"),
+    # New in scikit-learn 1.8.
     "temperature": lambda model: CalibratedClassifierCV(model, method="temperature"),
     "`FocalTemperatureScaling`": FocalTemperatureScaling,
 }
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8):
+    del METHODS["temperature"]
 ARMS = ("none, all rows", "none", *METHODS)
 
 

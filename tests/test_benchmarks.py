@@ -282,3 +282,19 @@ def test_benchmark_of_several_labels(two_tiny_sets):
     assert [row[0].strip() for row in rows] == ["XGBClassifier", "FocalXGBClassifier, a fit per label"]
     assert all(0 < float(row[1]) <= 1 and float(row[4]) > 0 for row in rows)
     assert float(rows[0][4]) == 1.0
+
+
+def test_benchmark_of_calibration(two_tiny_sets):
+    pytest.importorskip("lightgbm", exc_type=ImportError)
+    pytest.importorskip("tqdm")
+    command = [sys.executable, BENCHMARKS / "calibration.py", "--data", two_tiny_sets, "--sets", "three"]
+    options = ["--trees", "2", "--folds", "2", "--models", "FocalLGBMClassifier()"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "`FocalLGBMClassifier()`, 1 data sets" in done.stdout
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()]
+    rows = [row for row in rows if len(row) == 5 and row[1][:1].isdigit()]
+    arms = ["none, all rows", "none", "sigmoid", "isotonic", "temperature", "`FocalTemperatureScaling`"]
+    assert [row[0] for row in rows] in (arms, [arm for arm in arms if arm != "temperature"])  # new in scikit-learn 1.8
+    assert rows[0][1] == "1.000 (1.00)"
+    assert all(0 < float(row[3]) < 2 and 0 <= float(row[4]) < 1 for row in rows)
