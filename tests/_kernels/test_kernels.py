@@ -294,21 +294,38 @@ def test_nothing_overflows_or_warns(gamma, dtype):
     assert_allclose(loss, 1e4, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-@pytest.mark.parametrize("hessian_factor", [1.0, 1.5])
-def test_scale_factor_and_least_are_those_of_the_exact_derivatives(gamma, hessian_factor):
+def test_a_row_beyond_the_range_of_the_exponential_changes_no_other_row(gamma, dtype):
+    # -log p is the margin itself to the last digit and q is 1.
+    u = np.array([-1e4, 0.0, -1.5, 2.0, -1234.5], dtype=dtype)
+    q = expit(-u.astype(float))
+    expected = q**gamma * np.logaddexp(0.0, -u.astype(float))
+    tolerance = 32 * np.finfo(dtype).eps
+    for sign in (1.0, -1.0):
+        s = np.full_like(u, sign)
+        assert_allclose(binary.loss(s * u, -s, None, gamma), expected, rtol=tolerance)
+    y = np.zeros(len(u), dtype=np.intp)
+    assert_allclose(softmax.loss(np.stack([u, 0 * u], axis=1), y, None, gamma), expected, rtol=tolerance)
+    assert_allclose(softmax.loss_gradient(np.stack([u, 0 * u], axis=1), y, None, gamma)[0], expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("hessian_factor", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("scale", [0.7, 1.0, 2.0])
+def test_scale_factor_and_least_are_those_of_the_exact_derivatives(scale, gamma, hessian_factor):
     rng = np.random.default_rng(3)
     z, s, w = 12 * rng.normal(size=500), np.where(rng.random(500) < 0.3, -1.0, 1.0), rng.random(500)
     Z, y = 12 * rng.normal(size=(500, 4)), rng.integers(4, size=500)
     for kernel, arguments in ((binary, (z, -s, w)), (softmax, (Z, y, w))):
         g, h = kernel.gradient_hessian(*arguments, gamma)
         for least in (0.0, 0.25):
-            options = {"scale": 0.7, "hessian_factor": hessian_factor, "least": least}
+            options = {"scale": scale, "hessian_factor": hessian_factor, "least": least}
             out = kernel.gradient_hessian(*arguments, gamma, **options)
-            assert_allclose(out[0], 0.7 * g, rtol=1e-13)
-            expected = 0.7 * hessian_factor * h
+            assert_allclose(out[0], scale * g, rtol=1e-13)
+            expected = scale * hessian_factor * h
             if least:
-                expected = np.maximum(expected, least * np.abs(0.7 * g))
+                expected = np.maximum(expected, least * np.abs(scale * g))
             assert_allclose(out[1], expected, rtol=1e-12, atol=1e-300)
 
 
