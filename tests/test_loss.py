@@ -72,6 +72,15 @@ def test_dtype_is_kept_and_input_may_be_read_only_or_strided(dtype, shape):
     assert loss.loss(y.astype(float), np.rint(z).astype(int)).dtype == np.float64
 
 
+@pytest.mark.parametrize("n_scores", [1, 2])
+def test_weights_and_gammas_of_rows_have_the_dtype_of_the_scores(n_scores):
+    # The kernels in C take no other; with a wider one the kernels in NumPy would compute in float64.
+    for alpha in (None, 0.3):
+        data = FocalLoss((1.0, 2.0), alpha).on([0, 1, 1], n_scores, [1.0, 2.0, 3.0], np.float32)
+        assert data.weight.dtype == data.gamma.dtype == np.float32
+    assert FocalLoss(2.0, 0.3).on([0, 1, 1], n_scores, None, np.float32).weight.dtype == np.float32
+
+
 def expected_loss_minimiser(loss, shares, n_scores):
     """Scores that minimise the expected loss for class probabilities ``shares``: the zero of its gradient.
 
@@ -186,6 +195,7 @@ def test_bad_parameters(gamma, alpha, error, match):
         FocalLoss(gamma, alpha)
 
 
+@pytest.mark.parametrize("method", ["loss", "gradient", "gradient_hessian"])
 @pytest.mark.parametrize(
     ("y", "z", "w", "error", "match"),
     [
@@ -208,9 +218,9 @@ def test_bad_parameters(gamma, alpha, error, match):
         ([0, 1], [0.0, 1.0], ["x", "y"], TypeError, "sample_weight must be numeric"),
     ],
 )
-def test_bad_data(y, z, w, error, match):
+def test_bad_data(y, z, w, error, match, method):
     with pytest.raises(error, match=match):
-        FocalLoss().loss(y, z, w)
+        getattr(FocalLoss(), method)(y, z, w)
 
 
 def test_bad_number_of_classes_and_calibration():

@@ -360,6 +360,34 @@ def test_hessians_are_floored_and_results_rounded_to_fewer_bits(out_dtype, dtype
             assert (np.abs(whole - np.ldexp(exact, bits - 3 - exponent)) <= 0.5).all()
 
 
+@pytest.mark.parametrize("gamma", [0.0, 1.3])
+def test_narrower_results_are_the_wider_ones_rounded(gamma):
+    rng = np.random.default_rng(6)
+    Z, y, w = 4 * rng.normal(size=(300, 3)), rng.integers(3, size=300), rng.uniform(0.1, 2.0, size=300)
+    options = {"scale": 2.0, "hessian_factor": 1.5, "least": 0.25}
+    for kernel, arguments in ((binary, (Z[:, 0], 1.0 - 2.0 * (y > 0), w)), (softmax, (Z, y, w))):
+        wide = kernel.gradient_hessian(*arguments, gamma, **options)
+        narrow = tuple(np.empty(wide[0].shape, np.float32) for _ in range(2))
+        kernel.gradient_hessian(*arguments, gamma, out=narrow, **options)
+        for a, b in zip(narrow, wide, strict=True):
+            assert_array_equal(a, b.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("gamma", [0.0, 1.3, 20.0])
+def test_the_largest_scores_do_not_overflow(gamma, dtype):
+    largest = np.finfo(dtype).max
+    u, minus_s = np.array([largest, -largest], dtype=dtype), np.full(2, -1, dtype=dtype)
+    with np.errstate(all="raise", under="ignore"):
+        loss, gradient = binary.loss_gradient(u, minus_s, None, gamma)
+        first, second = binary.gradient_hessian(u, minus_s, None, gamma)
+    # Surely right: no loss. Surely wrong: the loss is the margin, its slope 1.
+    assert_allclose(loss, [0.0, largest], rtol=4 * np.finfo(dtype).eps)
+    for slope in (gradient, first):
+        assert_allclose(slope, [0.0, -1.0], rtol=1e-6, atol=1e-30)
+    assert_allclose(second, [0.0, 0.0], atol=1e-30)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_an_error_on_any_thread_reaches_the_caller(n_threads):
     failed = []
