@@ -68,6 +68,8 @@ def test_the_loss_object_cuts_labels_and_weights_as_it_cuts_scores(n_scores):
     alone = loss.gradient_hessian(y[PART], raw[PART], weight[PART])
     for a, b in zip(loss.gradient_hessian(y, raw, weight), alone, strict=True):
         assert_allclose(a[PART], b, rtol=1e-12, atol=1e-15)
-    data = loss.on(y, n_scores, weight)
+    data = FocalLoss((0.5, 2.0) if n_scores == 1 else (0.5, 2.0, 1.0)).on(y, n_scores, weight)
     part = data.part(PART.start, PART.stop)
-    assert_array_equal(part.loss(raw[PART]), loss.on(y[PART], n_scores, weight[PART]).loss(raw[PART]))
+    assert_array_equal(part.weight, weight[PART])
+    assert_array_equal(part.gamma, data.gamma[PART])
+    assert_allclose(part.loss(raw[PART]), data.loss(raw)[PART], rtol=1e-12)
