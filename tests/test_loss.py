@@ -72,6 +72,15 @@ def test_dtype_is_kept_and_input_may_be_read_only_or_strided(dtype, shape):
     assert loss.loss(y.astype(float), np.rint(z).astype(int)).dtype == np.float64
 
 
+@pytest.mark.parametrize("n_scores", [1, 2])
+def test_weights_and_gammas_of_rows_have_the_dtype_of_the_scores(n_scores):
+    # The kernels in C take no other; with a wider one the kernels in NumPy would compute in float64.
+    for alpha in (None, 0.3):
+        data = FocalLoss((1.0, 2.0), alpha).on([0, 1, 1], n_scores, [1.0, 2.0, 3.0], np.float32)
+        assert data.weight.dtype == data.gamma.dtype == np.float32
+    assert FocalLoss(2.0, 0.3).on([0, 1, 1], n_scores, None, np.float32).weight.dtype == np.float32
+
+
 def expected_loss_minimiser(loss, shares, n_scores):
     """Scores that minimise the expected loss for class probabilities ``shares``: the zero of its gradient.
 
@@ -186,6 +195,7 @@ def test_bad_parameters(gamma, alpha, error, match):
         FocalLoss(gamma, alpha)
 
 
+@pytest.mark.parametrize("method", ["loss", "gradient", "gradient_hessian"])
 @pytest.mark.parametrize(
     ("y", "z", "w", "error", "match"),
     [
@@ -208,9 +218,9 @@ def test_bad_parameters(gamma, alpha, error, match):
         ([0, 1], [0.0, 1.0], ["x", "y"], TypeError, "sample_weight must be numeric"),
     ],
 )
-def test_bad_data(y, z, w, error, match):
+def test_bad_data(y, z, w, error, match, method):
     with pytest.raises(error, match=match):
-        FocalLoss().loss(y, z, w)
+        getattr(FocalLoss(), method)(y, z, w)
 
 
 def test_bad_number_of_classes_and_calibration():
@@ -247,3 +257,34 @@ def test_log_loss_scale_makes_the_curvatures_equal():
     assert FocalLoss(0.0).log_loss_scale([0, 1, 1]) == 1.0
     # By hand at p = 1/2: p*q = 1/4 against q*p*((1 + 2)*q + log(p)*(q - p)) = 3/8.
     assert_allclose(FocalLoss(1.0).log_loss_scale([0, 1]), 2 / 3, rtol=1e-12)
+
+
+def test_the_mean_of_losses_whose_sum_overflows():
+    largest = np.finfo(np.float64).max
+    y, z = [1, 1, 1], [-largest, -largest / 2, 0.0]
+    # At gamma 0 these losses are the margins; log 2 is nothing beside them.
+    assert_allclose(FocalLoss(0.0)(y[:2], z[:2]), 0.75 * largest, rtol=1e-14)
+    assert_allclose(FocalLoss(0.0)(y, z, [1.0, 3.0, 4.0]), 0.3125 * largest, rtol=1e-14)
+
+
+def test_constants_of_rare_and_absent_classes():
+    assert_allclose(FocalLoss(0.0).optimal_scores([1e-30, 0.5]), np.log(0.5) + 30 * np.log(10.0), rtol=1e-13)
+    # An absent class has the share 1e-15.
+    assert_allclose(FocalLoss(0.0).optimal_scores([0.0, 7.0]), 15 * np.log(10.0), rtol=1e-12)
+    assert_allclose(FocalLoss(0.0).optimal_scores([7.0, 0.0]), -15 * np.log(10.0), rtol=1e-12)
+
+
+def test_a_label_beyond_the_parameters_of_the_classes_is_an_error():
+    for loss in (FocalLoss((1.0, 2.0)), FocalLoss(2.0, (1.0, 2.0))):
+        for method in (loss.fit_intercept_only, loss.log_loss_scale):
+            with pytest.raises(ValueError, match=r"y_true must hold class indices 0 .. 1, got 2"):
+                method([0, 1, 2])
+
+
+def test_the_hessian_of_one_score_is_a_matrix_of_one_number():
+    y, z, w = np.array([0, 1, 1]), np.array([0.3, -2.0, 1.0]), np.array([1.0, 2.0, 0.5])
+    data = FocalLoss(2.0).on(y, 1, w)
+    hessian = FocalLoss(2.0).gradient_hessian(y, z, w)[1]
+    direction = np.array([3.0, -0.5, 7.0])
+    assert_array_equal(data.hessian_product(z, direction), hessian * direction)
+    assert_array_equal(data.hessian_matrix(z), hessian.reshape(3, 1, 1))

@@ -294,21 +294,38 @@ def test_nothing_overflows_or_warns(gamma, dtype):
     assert_allclose(loss, 1e4, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-@pytest.mark.parametrize("hessian_factor", [1.0, 1.5])
-def test_scale_factor_and_least_are_those_of_the_exact_derivatives(gamma, hessian_factor):
+def test_a_row_beyond_the_range_of_the_exponential_changes_no_other_row(gamma, dtype):
+    # -log p is the margin itself to the last digit and q is 1.
+    u = np.array([-1e4, 0.0, -1.5, 2.0, -1234.5], dtype=dtype)
+    q = expit(-u.astype(float))
+    expected = q**gamma * np.logaddexp(0.0, -u.astype(float))
+    tolerance = 32 * np.finfo(dtype).eps
+    for sign in (1.0, -1.0):
+        s = np.full_like(u, sign)
+        assert_allclose(binary.loss(s * u, -s, None, gamma), expected, rtol=tolerance)
+    y = np.zeros(len(u), dtype=np.intp)
+    assert_allclose(softmax.loss(np.stack([u, 0 * u], axis=1), y, None, gamma), expected, rtol=tolerance)
+    assert_allclose(softmax.loss_gradient(np.stack([u, 0 * u], axis=1), y, None, gamma)[0], expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("hessian_factor", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("scale", [0.7, 1.0, 2.0])
+def test_scale_factor_and_least_are_those_of_the_exact_derivatives(scale, gamma, hessian_factor):
     rng = np.random.default_rng(3)
     z, s, w = 12 * rng.normal(size=500), np.where(rng.random(500) < 0.3, -1.0, 1.0), rng.random(500)
     Z, y = 12 * rng.normal(size=(500, 4)), rng.integers(4, size=500)
     for kernel, arguments in ((binary, (z, -s, w)), (softmax, (Z, y, w))):
         g, h = kernel.gradient_hessian(*arguments, gamma)
         for least in (0.0, 0.25):
-            options = {"scale": 0.7, "hessian_factor": hessian_factor, "least": least}
+            options = {"scale": scale, "hessian_factor": hessian_factor, "least": least}
             out = kernel.gradient_hessian(*arguments, gamma, **options)
-            assert_allclose(out[0], 0.7 * g, rtol=1e-13)
-            expected = 0.7 * hessian_factor * h
+            assert_allclose(out[0], scale * g, rtol=1e-13)
+            expected = scale * hessian_factor * h
             if least:
-                expected = np.maximum(expected, least * np.abs(0.7 * g))
+                expected = np.maximum(expected, least * np.abs(scale * g))
             assert_allclose(out[1], expected, rtol=1e-12, atol=1e-300)
 
 
@@ -341,6 +358,34 @@ def test_hessians_are_floored_and_results_rounded_to_fewer_bits(out_dtype, dtype
             whole = np.ldexp(digits, bits - 3)
             assert_array_equal(whole, np.rint(whole))
             assert (np.abs(whole - np.ldexp(exact, bits - 3 - exponent)) <= 0.5).all()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.3])
+def test_narrower_results_are_the_wider_ones_rounded(gamma):
+    rng = np.random.default_rng(6)
+    Z, y, w = 4 * rng.normal(size=(300, 3)), rng.integers(3, size=300), rng.uniform(0.1, 2.0, size=300)
+    options = {"scale": 2.0, "hessian_factor": 1.5, "least": 0.25}
+    for kernel, arguments in ((binary, (Z[:, 0], 1.0 - 2.0 * (y > 0), w)), (softmax, (Z, y, w))):
+        wide = kernel.gradient_hessian(*arguments, gamma, **options)
+        narrow = tuple(np.empty(wide[0].shape, np.float32) for _ in range(2))
+        kernel.gradient_hessian(*arguments, gamma, out=narrow, **options)
+        for a, b in zip(narrow, wide, strict=True):
+            assert_array_equal(a, b.astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("gamma", [0.0, 1.3, 20.0])
+def test_the_largest_scores_do_not_overflow(gamma, dtype):
+    largest = np.finfo(dtype).max
+    u, minus_s = np.array([largest, -largest], dtype=dtype), np.full(2, -1, dtype=dtype)
+    with np.errstate(all="raise", under="ignore"):
+        loss, gradient = binary.loss_gradient(u, minus_s, None, gamma)
+        first, second = binary.gradient_hessian(u, minus_s, None, gamma)
+    # Surely right: no loss. Surely wrong: the loss is the margin, its slope 1.
+    assert_allclose(loss, [0.0, largest], rtol=4 * np.finfo(dtype).eps)
+    for slope in (gradient, first):
+        assert_allclose(slope, [0.0, -1.0], rtol=1e-6, atol=1e-30)
+    assert_allclose(second, [0.0, 0.0], atol=1e-30)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
