@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.utils import check_consistent_length
 
 from skfocal._common.labels import one_dimensional, resolve_alpha
-from skfocal._common.rows import check_float32_weight
+from skfocal._common.rows import check_float32_weight, check_same_rows
 from skfocal._kernels.arguments import Calibration, check_gamma, check_raw_prediction, is_number
 from skfocal._kernels.blocks import Array
 from skfocal.loss import FocalLoss
@@ -99,7 +98,7 @@ class RowsOfLabels:
 
     def __init__(self, X: Any, y: Any, sample_weight: Any) -> None:
         self.classes, self.indices = CLASSES, label_matrix(y)
-        check_consistent_length(X, self.indices)
+        check_same_rows(X, self.indices)
         if not (self.indices.min(axis=0) < self.indices.max(axis=0)).any():
             raise ValueError(f"y must hold two classes in one of its {self.n_labels} columns at least, got one in each")
         self.weight = check_float32_weight(sample_weight, self.indices.shape[0])

@@ -89,6 +89,8 @@ def run_one(make, case, parameters, keywords, floor):
     except Exception as error:
         return f"raised {type(error).__name__}: {error}"
     n = at.shape[0] if hasattr(at, "shape") else len(at) if hasattr(at, "__len__") else "no rows"
+    if np.ndim(case.y) == 2 and np.shape(case.y)[1] > 1:
+        return of_labels(proba, decided, np.asarray(case.y))
     if proba.shape != (n, len(clf.classes_)) or np.shape(decided) != (n,):
         return f"wrong shapes {proba.shape} {np.shape(decided)}"
     if not np.isfinite(proba).all() or (np.abs(proba.sum(axis=1) - 1) > 1e-5).any():
@@ -102,6 +104,21 @@ def run_one(make, case, parameters, keywords, floor):
         if not np.allclose(proba, plain, rtol=0, atol=1e-5):
             return f"another model than that of the same numbers, by {np.abs(proba - plain).max():.2g}"
     return compared(proba, clf.classes_, case, parameters.get("focal_alpha"), parameters.get("calibration"), floor)
+
+
+def of_labels(proba, decided, y):
+    """ "ok" or what is wrong with the probabilities and decisions of several labels per row."""
+    if proba.shape != y.shape or np.shape(decided) != y.shape:
+        return f"wrong shapes {proba.shape} {np.shape(decided)}"
+    if not (np.isfinite(proba).all() and proba.min() >= 0 and proba.max() <= 1):
+        return "probabilities that are not"
+    if not np.isin(decided, [0, 1]).all():
+        return "labels that are neither 0 nor 1"
+    loss, prior = (
+        -np.mean(np.log(np.maximum(np.where(y == 1, p, 1.0 - p), 1e-300)))
+        for p in (proba.astype(float), np.broadcast_to(y.mean(axis=0), y.shape))
+    )
+    return "ok" if loss <= prior + 1e-6 else f"worse than the prior: {loss:.4g} for {prior:.4g}"
 
 
 def compared(proba, classes, case, alpha, calibration, floor):
