@@ -44,7 +44,7 @@ rounding, and therefore on the order of the rows."""
 
 
 class FocalLogisticRegressionCV(FocalLogisticRegression):
-    __doc__ = f"""`FocalLogisticRegression` with gamma and the penalty chosen by cross-validation.
+    __doc__ = f"""``FocalLogisticRegression`` with gamma and the penalty chosen by cross-validation.
 
     This class corresponds to scikit-learn's ``LogisticRegressionCV``. In addition to ``Cs`` and ``l1_ratios`` it has
     ``focal_gammas``. It chooses the same candidate as ``GridSearchCV(FocalLogisticRegression(), ...)`` in less time:
@@ -73,7 +73,7 @@ class FocalLogisticRegressionCV(FocalLogisticRegression):
     scoring : str, callable or None, default="neg_log_loss"
         The score by which candidates are compared: the name of a scorer of scikit-learn, or a function
         ``scorer(estimator, X, y)`` whose value is higher for better models. None stands for accuracy. The default is
-        computed from the probabilities of `predict_proba`.
+        computed from the probabilities of ``predict_proba``.
     solver : {{"lbfgs", "trust-krylov", "trust-exact"}}, default="lbfgs"
         The optimizer, as in `FocalLogisticRegression`.
     max_iter : int, default=100
