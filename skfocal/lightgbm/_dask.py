@@ -55,7 +55,7 @@ class Plan:
     bounds: list[tuple[int, list[float]]] | None
 
 
-class _RowsOfPart:
+class _RowsOfPart(Rows):
     """The rows of one worker, like `skfocal._common.rows.Rows`. The labels are already indices."""
 
     def __init__(self, plan: Plan, y: Any, sample_weight: Any) -> None:
@@ -86,7 +86,7 @@ class _Part(FocalLGBMClassifier):
     plan: Any  # passed among LightGBM's "other" parameters
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
-        return _RowsOfPart(self.plan, y, sample_weight)  # type: ignore[return-value]
+        return _RowsOfPart(self.plan, y, sample_weight)
 
     def _set_loss(self, rows: Any) -> None:
         self.focal_loss_, self.class_weights_ = self.plan.loss, self.plan.class_weights
