@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 MODELS = {
     "FocalLogisticRegression": "",
     "FocalLogisticRegressionCV": "Cs=3, cv=2",

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 CLASSES = {
     "FocalLogisticRegression": ("sklearn", "skfocal", ""),
     "FocalTemperatureScaling": ("sklearn", "skfocal.calibration", "skfocal.FocalLogisticRegression(), cv=2"),

@@ -14,6 +14,8 @@ from sklearn.datasets import make_classification
 
 import skfocal
 
+pytestmark = pytest.mark.processes
+
 SIZES = {
     "FocalLogisticRegression": "",
     "FocalHistGradientBoostingClassifier": "max_iter=8",

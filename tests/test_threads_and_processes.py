@@ -12,6 +12,8 @@ from sklearn.datasets import make_classification
 
 import skfocal
 
+pytestmark = pytest.mark.processes
+
 FAST = {
     "FocalLogisticRegression": {},
     "FocalHistGradientBoostingClassifier": {"max_iter": 4},
