@@ -101,11 +101,13 @@ def test_labels_are_encoded_as_by_numpy(labels):
         assert not np.shares_memory(indices, a)
 
 
-# What scikit-learn's checks hand in makes the libraries talk: sparse formats they convert, features without names.
+# The inputs of scikit-learn's checks make the libraries warn: sparse formats that they convert, features without names,
+# and for the splitter of FocalLogisticRegressionCV classes with fewer rows than folds.
 @pytest.mark.filterwarnings("ignore:Converting data to scipy sparse matrix")
 @pytest.mark.filterwarnings("ignore:Unknown data type.*trying to convert it to csr_matrix")
 @pytest.mark.filterwarnings("ignore:Can't check dok sparse matrix for nan or inf")
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:The least populated class in y has only")
 @pytest.mark.parametrize(("estimator", "check"), every_check())
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
