@@ -36,6 +36,31 @@ def client():
         yield client
 
 
+@pytest.fixture
+def spread(client):
+    """Function that gives arrays as Dask arrays of n partitions, which lie on the workers of `client` in turn."""
+    import dask.array as da
+    from distributed import wait
+
+    def spread(n_partitions, *arrays):
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+
+        def on_workers(array):
+            parts = np.split(array, range(n, len(array), n))
+            # Not scattered: those of a worker that dies are computed again.
+            futures = [
+                client.submit(np.copy, p, workers=[workers[i % len(workers)]], allow_other_workers=True, pure=False)
+                for i, p in enumerate(parts)
+            ]
+            wait(futures)
+            return da.concatenate([da.from_delayed(f, p.shape, p.dtype) for f, p in zip(futures, parts, strict=True)])
+
+        n = -(-len(arrays[0]) // n_partitions)
+        return [on_workers(np.asarray(a)) for a in arrays]
+
+    return spread
+
+
 def why_no_compiled_kernels():
     """What the world outside lacks for the kernels in C, or "": then they have to be there, and are tested."""
     if os.environ.get("SKFOCAL_COMPILED") == "0":

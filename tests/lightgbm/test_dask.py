@@ -30,18 +30,13 @@ def problem(n_classes):
     return X[order], y[order], np.random.default_rng(0).uniform(0.2, 2.0, size=len(y))
 
 
-def collections(n_partitions, *arrays):
-    n = -(-len(arrays[0]) // n_partitions)
-    return [da.from_array(a, chunks=(n, *a.shape[1:])) for a in arrays]
-
-
 @pytest.mark.parametrize("gamma", [0.0, 2.0])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_on_one_partition_it_is_the_local_model(client, n_classes, weighted, gamma):
+def test_on_one_partition_it_is_the_local_model(client, spread, n_classes, weighted, gamma):
     X, y, w = problem(n_classes)
     labels = np.array(list("abcd"))[y]
-    dX, dy, dw = collections(1, X, labels, w)
+    dX, dy, dw = spread(1, X, labels, w)
     ours = FocalDaskLGBMClassifier(gamma, focal_alpha="balanced", **QUIET).fit(dX, dy, dw if weighted else None)
     local = FocalLGBMClassifier(gamma, focal_alpha="balanced", n_jobs=1, **QUIET)
     local.fit(X, labels, w if weighted else None)
@@ -57,10 +52,10 @@ def test_on_one_partition_it_is_the_local_model(client, n_classes, weighted, gam
 
 @pytest.mark.parametrize("n_partitions", [2, 7])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_on_several_it_is_as_close_as_the_parent_is_to_itself(client, n_classes, n_partitions):
+def test_on_several_it_is_as_close_as_the_parent_is_to_itself(client, spread, n_classes, n_partitions):
     X, y, _ = problem(n_classes)
     labels = np.array(list("abcd"))[y]
-    dX, dy, di = collections(n_partitions, X, labels, y)
+    dX, dy, di = spread(n_partitions, X, labels, y)
 
     def distance(a, b):
         return np.median(np.abs(a - b))
@@ -77,9 +72,9 @@ def test_on_several_it_is_as_close_as_the_parent_is_to_itself(client, n_classes,
     assert ours.focal_loss_ == local.focal_loss_
 
 
-def test_the_local_model_has_the_same_predictions_and_can_be_saved(client, tmp_path):
+def test_the_local_model_has_the_same_predictions_and_can_be_saved(client, spread, tmp_path):
     X, y, _ = problem(4)
-    dX, dy = collections(2, X, np.array(list("abcd"))[y])
+    dX, dy = spread(2, X, np.array(list("abcd"))[y])
     clf = FocalDaskLGBMClassifier(2.0, **QUIET).fit(dX, dy)
     p = clf.predict_proba(dX).compute()
     local = clf.to_local()
@@ -119,10 +114,10 @@ def test_partitions_without_rows_change_nothing(client):
     assert_allclose(clf.intercept_, FocalLGBMClassifier(n_jobs=1, **QUIET).fit(frame, series).intercept_, rtol=1e-12)
 
 
-def test_evaluation_sets_are_evaluated(client):
+def test_evaluation_sets_are_evaluated(client, spread):
     X, y, _ = problem(2)
     labels = np.array(["no", "yes"])[y]
-    dX, dy = collections(1, X, labels)
+    dX, dy = spread(1, X, labels)
     clf = FocalDaskLGBMClassifier(0.5, **QUIET)
     clf.fit(dX, dy, eval_set=[(dX, dy)], eval_metric="binary_logloss")
     local = FocalLGBMClassifier(0.5, n_jobs=1, **QUIET).fit(
@@ -134,9 +129,9 @@ def test_evaluation_sets_are_evaluated(client):
         assert_allclose(values, local.evals_result_["valid_0"][name], rtol=1e-6)
 
 
-def test_bad_input_is_named(client):
+def test_bad_input_is_named(client, spread):
     X, y, w = problem(2)
-    dX, dy, dw = collections(2, X, y, w)
+    dX, dy, dw = spread(2, X, y, w)
     clf = FocalDaskLGBMClassifier(**QUIET)
     for arguments, error, match in [
         ((X, dy), TypeError, "X must be a Dask Array or DataFrame, got ndarray"),

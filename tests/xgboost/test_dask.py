@@ -38,18 +38,13 @@ def start(clf):
     )
 
 
-def collections(n_partitions, *arrays):
-    n = -(-len(arrays[0]) // n_partitions)
-    return [da.from_array(a, chunks=(n, *a.shape[1:])) for a in arrays]
-
-
 @pytest.mark.parametrize("gamma", [0.0, 2.0])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_on_one_partition_it_is_the_local_model(client, n_classes, weighted, gamma):
+def test_on_one_partition_it_is_the_local_model(client, spread, n_classes, weighted, gamma):
     X, y, w = problem(n_classes)
     labels = np.array(list("abcd"))[y]
-    dX, dy, dw = collections(1, X, labels, w)
+    dX, dy, dw = spread(1, X, labels, w)
     ours = FocalDaskXGBClassifier(gamma, focal_alpha="balanced", **QUIET).fit(
         dX, dy, sample_weight=dw if weighted else None
     )
@@ -67,10 +62,10 @@ def test_on_one_partition_it_is_the_local_model(client, n_classes, weighted, gam
 
 @pytest.mark.parametrize("n_partitions", [2, 7])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_on_several_it_is_as_close_as_the_parent_is_to_itself(client, n_classes, n_partitions):
+def test_on_several_it_is_as_close_as_the_parent_is_to_itself(client, spread, n_classes, n_partitions):
     X, y, _ = problem(n_classes)
     labels = np.array(list("abcd"))[y]
-    dX, dy, di = collections(n_partitions, X, labels, y)
+    dX, dy, di = spread(n_partitions, X, labels, y)
 
     def distance(a, b):
         return np.median(np.abs(a - b))
@@ -87,9 +82,9 @@ def test_on_several_it_is_as_close_as_the_parent_is_to_itself(client, n_classes,
     assert ours.focal_loss_ == local.focal_loss_
 
 
-def test_the_local_model_has_the_same_predictions_and_can_be_saved(client, tmp_path):
+def test_the_local_model_has_the_same_predictions_and_can_be_saved(client, spread, tmp_path):
     X, y, _ = problem(4)
-    dX, dy = collections(2, X, np.array(list("abcd"))[y])
+    dX, dy = spread(2, X, np.array(list("abcd"))[y])
     clf = FocalDaskXGBClassifier(2.0, **QUIET).fit(dX, dy)
     p = clf.predict_proba(dX).compute()
     local = clf.to_local()
@@ -129,10 +124,10 @@ def test_partitions_without_rows_change_nothing(client):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_metrics_are_of_all_rows_wherever_they_are(client, weighted):
+def test_metrics_are_of_all_rows_wherever_they_are(client, spread, weighted):
     X, y, w = problem(2)
     labels = np.array(["no", "yes"])[y]
-    dX, dy, dw = collections(7, X, labels, w)
+    dX, dy, dw = spread(7, X, labels, w)
     clf = FocalDaskXGBClassifier(0.5, eval_metric=["logloss", "error", "rmse", "focal_loss"], **QUIET)
     clf.fit(dX, dy, eval_set=[(dX, dy)], sample_weight_eval_set=[dw] if weighted else None)
     weight = w if weighted else None
@@ -145,21 +140,21 @@ def test_metrics_are_of_all_rows_wherever_they_are(client, weighted):
     assert list(history) == ["logloss", "error", "rmse", "focal_loss"]
 
 
-def test_early_stopping(client):
+def test_early_stopping(client, spread):
     X, y, _ = problem(2)
     parameters = {"n_estimators": 200, "learning_rate": 1.0, "early_stopping_rounds": 3}
     clf = FocalDaskXGBClassifier(0.5, **parameters)
     train = np.random.default_rng(0).random(len(y)) < 0.5
-    dA, da_, dB, db = collections(2, X[train], y[train]) + collections(2, X[~train], y[~train])
+    dA, da_, dB, db = spread(2, X[train], y[train]) + spread(2, X[~train], y[~train])
     clf.fit(dA, da_, eval_set=[(dB, db)])
     history = clf.evals_result()["validation_0"]["focal_loss"]
     assert clf.best_iteration == int(np.argmin(history)) < len(history) - 1 < 199
     assert_allclose(clf.predict_proba(dB).compute(), clf.to_local().predict_proba(X[~train]), rtol=1e-6)
 
 
-def test_bad_input_is_named(client):
+def test_bad_input_is_named(client, spread):
     X, y, w = problem(2)
-    dX, dy, dw = collections(2, X, y, w)
+    dX, dy, dw = spread(2, X, y, w)
     clf = FocalDaskXGBClassifier(**QUIET)
     for arguments, error, match in [
         ((X, dy), TypeError, "X must be a Dask Array or DataFrame, got ndarray"),
