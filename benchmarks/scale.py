@@ -1,4 +1,4 @@
-"""Training on Dask: time of our classifiers over the parents', and memory a row, on one worker and on two.
+"""Training on Dask: time of our classifiers over the parents', and memory per row, on one worker and on two.
 
     python benchmarks/scale.py [--rows 1 3 10] [--workers 1 2] [--trees 20]
 
@@ -73,7 +73,7 @@ def peak():
 
 
 def memory(cls, parameters, n_workers, n_rows, n_trees):
-    """Growth of the workers' peak memory by a fit, bytes a row."""
+    """Growth of the workers' peak memory by a fit, bytes per row."""
     with cluster(n_workers) as workers, Client(workers) as client:
         X, y = table(n_rows)
         seconds(cls, {**parameters, "n_estimators": 1}, client, X[:PARTITION], y[:PARTITION])
@@ -91,7 +91,7 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    print("library    rows  workers  ratio  ours, s  parent, s  ours, bytes a row  parent, bytes a row", flush=True)
+    print("library    rows  workers  ratio  ours, s  parent, s  ours, bytes per row  parent, bytes per row", flush=True)
     for library, (ours, parent, parameters) in SIDES.items():
         for millions in options.rows:
             for n_workers in options.workers:

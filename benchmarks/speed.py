@@ -98,7 +98,7 @@ def memory(options):
     """Difference of the peak memory of a fit to that of the parent, each in a new process."""
     n = 200_000 if options.quick else 1_000_000
     for module, parent in (("lightgbm", "LGBMClassifier"), ("xgboost", "XGBClassifier")):
-        name = f"peak memory of Focal{parent} above {parent}, bytes a row"
+        name = f"peak memory of Focal{parent} above {parent}, bytes per row"
         if options.only not in name:
             continue
         peaks = []

@@ -77,15 +77,15 @@ for share in (0.01, 0.001):
 # ``TunedThresholdClassifierCV`` has chosen for F1.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-colours = {"IsolationForest": "0.5", "LightGBM": "#d94801", "focal LightGBM": "#08519c"}
+colors = {"IsolationForest": "0.5", "LightGBM": "#d94801", "focal LightGBM": "#08519c"}
 for axis, (share, (models, y_test)) in zip(axes, scores.items(), strict=True):
     per_day = 10_000 / len(y_test)
     for name, score in models.items():
         right = np.cumsum(y_test[np.argsort(-score, kind="stable")])
         alerts = np.arange(1, len(right) + 1)
-        axis.plot(alerts * per_day, right * per_day, label=name, color=colours[name])
+        axis.plot(alerts * per_day, right * per_day, label=name, color=colors[name])
     n_alerts = (models["focal LightGBM"] >= threshold[share]).sum() * per_day
-    axis.axvline(n_alerts, color=colours["focal LightGBM"], linestyle=":", label="tuned threshold of the focal model")
+    axis.axvline(n_alerts, color=colors["focal LightGBM"], linestyle=":", label="tuned threshold of the focal model")
     a_day = share * 10_000
     axis.plot([0, a_day], [0, a_day], color="0.8", linewidth=1, zorder=0)
     axis.set(xlim=(0, 4 * a_day), ylim=(0, 1.1 * a_day), title=f"{share:.1%} anomalies, 10,000 rows a day")

@@ -98,13 +98,13 @@ for name, p in probabilities.items():
 
 figure, ax = plt.subplots(figsize=(5.5, 5.2), layout="constrained")
 ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-for (name, p), colour in zip(probabilities.items(), ("#3182bd", "#e6550d", "#31a354"), strict=True):
+for (name, p), color in zip(probabilities.items(), ("#3182bd", "#e6550d", "#31a354"), strict=True):
     p = p.numpy()
     tenth = np.minimum((10 * p).astype(int), 9)
     filled = [i for i in range(10) if np.sum(tenth == i) >= 50]
     predicted = [p[tenth == i].mean() for i in filled]
     observed = [y_test[tenth == i].mean() for i in filled]
-    ax.plot(predicted, observed, color=colour, marker="o", label=f"{name}: log loss {log_losses[name]:.3f}")
+    ax.plot(predicted, observed, color=color, marker="o", label=f"{name}: log loss {log_losses[name]:.3f}")
 ax.set(xlabel="predicted probability, by tenths", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
 ax.legend(loc="upper left", fontsize="small")
 picture = Path("neural_network.png").absolute()

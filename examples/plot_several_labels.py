@@ -61,9 +61,9 @@ for name, model in models.items():
 # decide the result. The page "Does it help?" has the results of more folds, and the log loss.
 
 figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
-colours = ["#fdae6b", "#6baed6", "#d94801", "#08519c"]
+colors = ["#fdae6b", "#6baed6", "#d94801", "#08519c"]
 for i, (name, values) in enumerate(precision.items()):
-    ax.bar(np.arange(len(names)) + 0.2 * (i - 1.5), values, 0.19, label=name, color=colours[i])
+    ax.bar(np.arange(len(names)) + 0.2 * (i - 1.5), values, 0.19, label=name, color=colors[i])
 ticks = [f"{name}\n{n} rows" for name, n in zip(names, n_rows, strict=True)]
 ax.set(xticks=range(len(names)), xticklabels=ticks, ylabel="average precision", ylim=(0, 1.3))
 ax.legend(frameon=False, ncols=2, fontsize="small", loc="upper center")

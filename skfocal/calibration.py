@@ -323,7 +323,7 @@ def scores_of(model: Any, X: Any) -> Array:
         n_classes = len(model.classes_)
         if scores.shape[1:] not in ((), (n_classes,)) or (scores.ndim == 1) != (n_classes == 2):
             raise ValueError(
-                f"estimator must give one score a row for two classes and one per class for more, got {scores.shape} "
+                f"estimator must give one score per row for two classes and one per class for more, got {scores.shape} "
                 f"from decision_function of {type(model).__name__} for {n_classes} classes"
             )
         return scores

@@ -31,14 +31,14 @@ MAX_MARGIN = 8.0
 class FocalLossCurve(NamedTuple):
     """One curve of a `FocalLossDisplay`.
 
-    Curves of the same class have the same ``colour``. The curves of cross-entropy that are drawn for comparison are
+    Curves of the same class have the same ``color``. The curves of cross-entropy that are drawn for comparison are
     ``dashed``.
     """
 
     label: str
     x: Array
     y: Array
-    colour: int
+    color: int
     dashed: bool
 
 
@@ -270,10 +270,10 @@ class FocalLossDisplay:
             _, ax = plt.subplots()
         self.lines_ = []
         for curve in self.curves:
-            colour, style = f"C{curve.colour % 10}", "--" if curve.dashed else "-"
-            self.lines_ += ax.plot(curve.x, curve.y, color=colour, linestyle=style, label=curve.label)
+            color, style = f"C{curve.color % 10}", "--" if curve.dashed else "-"
+            self.lines_ += ax.plot(curve.x, curve.y, color=color, linestyle=style, label=curve.label)
             if self.mark_negative:
-                ax.fill_between(curve.x, curve.y, 0.0, where=curve.y < 0, color=colour, alpha=0.2, linewidth=0)
+                ax.fill_between(curve.x, curve.y, 0.0, where=curve.y < 0, color=color, alpha=0.2, linewidth=0)
         if self.mark_negative:
             ax.axhline(0.0, color="0.4", linewidth=0.8)
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)

@@ -74,7 +74,7 @@ def focal_loss(
     """
     if has_several_labels(y_true):
         if labels is not None and not np.array_equal(labels, CLASSES):
-            raise ValueError(f"labels must be None or [0, 1] for several labels a row, got {labels!r}")
+            raise ValueError(f"labels must be None or [0, 1] for several labels per row, got {labels!r}")
         y, raw = check_label_scores(y_true, raw_prediction)
         return mean_loss_of_labels(losses_of_labels(FocalLoss(gamma, alpha), y.shape[1]), y, raw, sample_weight)
     raw = check_raw_prediction(raw_prediction)

@@ -23,7 +23,7 @@ SPREADS = st.sampled_from([1e-30, 1e-3, 1.0, 5.0, 30.0, 300.0, 1e4, 1e30])
 
 @st.composite
 def problems(draw, weights=True):
-    """Loss, labels, scores of any size, and weights: one score a row for two classes, or K."""
+    """Loss, labels, scores of any size, and weights: one score per row for two classes, or K."""
     n_scores = draw(st.sampled_from([1, 2, 3, 7, 50]))
     n_classes, n_rows = max(2, n_scores), draw(st.integers(1, 40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

@@ -52,7 +52,7 @@ def _named(name: str) -> Iterator[None]:
 
 
 SEVERAL_LABELS = (
-    ": for several labels a row use FocalXGBClassifier, or MultiOutputClassifier or ClassifierChain of "
+    ": for several labels per row use FocalXGBClassifier, or MultiOutputClassifier or ClassifierChain of "
     "sklearn.multioutput around a classifier of one"
 )
 

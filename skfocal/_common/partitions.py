@@ -156,8 +156,8 @@ def check_collections(X: Any, y: Any, **others: Any) -> None:
             raise ValueError(f"X must have two dimensions and all columns in each chunk, got the chunks {X.chunks}")
         if name == "y" and given.ndim == 2 and given.shape[1] != 1:
             raise ValueError(
-                f"y must be one label a row for a Dask classifier, got {given.shape[1]} columns: fit a model to each, "
-                "or FocalXGBClassifier to all of them on one machine"
+                f"y must be one label per row for a Dask classifier, got {given.shape[1]} columns: fit a model to "
+                "each, or FocalXGBClassifier to all of them on one machine"
             )
         if given.npartitions != X.npartitions:
             raise ValueError(f"{name} must be in as many partitions as X, {X.npartitions}, got {given.npartitions}")

@@ -99,7 +99,7 @@ def state_of_others(
     if n_labels > 1:
         if classes is not None and not np.array_equal(classes, CLASSES):
             raise ValueError(
-                f"classes must be None or [0, 1] for a booster of {n_labels} labels a row, got {classes!r}"
+                f"classes must be None or [0, 1] for a booster of {n_labels} labels per row, got {classes!r}"
             )
         losses = losses_of_labels(loss, n_labels)
         weights = np.array([of_label.alpha_per_class(2) for of_label in losses])

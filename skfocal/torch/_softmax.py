@@ -1,4 +1,4 @@
-"""Focal loss of K scores a row, with analytic derivatives, and their probabilities. May import ``_kernels``, PyTorch.
+"""Focal loss of K scores per row, with analytic derivatives, and their probabilities. May import ``_kernels``, PyTorch.
 
 A score of minus infinity marks an impossible class, whose p is 0 for any other scores. A constant that is added to all
 scores of a row is removed first, so that the differences of the scores lose no digits.
@@ -25,7 +25,7 @@ def softmax_loss(z: Tensor, t: Tensor, gamma: Gamma) -> Tensor:
 
 
 class SoftmaxFunction(Function):
-    """``FL(u)`` of K scores a row with ``u = z_t - logsumexp(the other z)``, (n,), and its gradient, (n, K).
+    """``FL(u)`` of K scores per row with ``u = z_t - logsumexp(the other z)``, (n,), and its gradient, (n, K).
 
     ``z`` (n, K) scores, ``t`` (n,) class indices, ``gamma`` a number or (n,). With pi the softmax over the other
     classes (``pi_t = 0``), ``d = du/dz``, that is 1 at t and -pi elsewhere, and a direction x::

@@ -137,7 +137,7 @@ def give(classifier: Any, state: SavedState) -> None:
     if state.classes.shape[0] != n_classes:
         raise ValueError(f"booster must have {state.classes.shape[0]} classes, got {n_classes}")
     if state.n_labels != n_labels:
-        raise ValueError(f"booster must have {state.n_labels} labels a row, got {n_labels}")
+        raise ValueError(f"booster must have {state.n_labels} labels per row, got {n_labels}")
     state.give_to(classifier)
     classifier._classes, classifier.n_classes_ = state.classes, n_classes
 

@@ -82,7 +82,7 @@ def check_continuation(xgb_model: Any, classes: Array, n_labels: int = 1) -> Non
     """Raise an error if the model from which training continues has other labels."""
     booster = getattr(xgb_model, "_Booster", xgb_model)
     if isinstance(booster, xgb.Booster) and (n_known := n_labels_of(booster)) != n_labels:
-        raise ValueError(f"xgb_model must be of as many labels a row as y, {n_labels}, got a model of {n_known}")
+        raise ValueError(f"xgb_model must be of as many labels per row as y, {n_labels}, got a model of {n_known}")
     known = getattr(xgb_model, "classes_", None) if isinstance(xgb_model, xgb.XGBModel) else None
     if known is not None and known.tolist() != classes.tolist():
         raise ValueError(

@@ -380,7 +380,8 @@ def test_a_fit_that_goes_on(labels):
     second = clone(first).fit(X, Y, xgb_model=first)
     assert_allclose(second.decision_function(X), whole.decision_function(X), atol=1e-5)
     for y, known in ((Y[:, :2], first), (Y[:, 0], first.get_booster())):
-        with pytest.raises(ValueError, match=r"xgb_model must be of as many labels a row as y, [12], got a model of 3"):
+        match = "xgb_model must be of as many labels per row as y, [12], got a model of 3"
+        with pytest.raises(ValueError, match=match):
             clone(first).fit(X, y, xgb_model=known)
 
 
@@ -442,7 +443,7 @@ def test_wrong_calls_of_the_objective(labels):
         FocalObjective(1.0, (0.5, 0.5, 2.0))(Y, z)
     with pytest.raises(ValueError, match=r"labels and scores must have the same shape, .* got shapes \(600, 3\) and"):
         FocalObjective()(Y, z[:, :2])
-    with pytest.raises(ValueError, match=r"labels must be None or \[0, 1\] for several labels a row"):
+    with pytest.raises(ValueError, match=r"labels must be None or \[0, 1\] for several labels per row"):
         focal_loss(Y, z, labels=[1, 0])
 
 
@@ -481,7 +482,7 @@ def test_a_damaged_file_is_refused(labels):
     one = r"{\"gamma\": 1.0, \"alpha\": null, \"class_weights\": [1.0, 1.0]}"
     assert good.count(one) == L
     for bad, why in (
-        (good.replace(one + ", " + one, one), "booster must have 2 labels a row, got 3"),
+        (good.replace(one + ", " + one, one), "booster must have 2 labels per row, got 3"),
         (good.replace(one + ", ", ""), "what it says of its labels and its loss is damaged"),
         (good.replace(r"[1.0, 1.0]}", "[1.0]}"), "what it says of its labels and its loss is damaged"),
     ):
