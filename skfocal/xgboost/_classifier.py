@@ -26,6 +26,7 @@ from skfocal.xgboost._model_file import (
     state_in_training,
 )
 from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like, with_text_names
+from skfocal.xgboost._scores_in_training import ScoresInTraining
 from skfocal.xgboost._training import Training, check_continuation, with_known_info
 
 
@@ -238,7 +239,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         self.__dict__.pop("_classes", None)  # for the parent, labels are indices
         self._training = training
         self.objective, self.eval_metric = training.objective, None
-        self.callbacks = [state, training.metrics.in_order, *(self.callbacks or [])]
+        self.callbacks = [ScoresInTraining(), state, training.metrics.in_order, *(self.callbacks or [])]
         super().fit(X, y, sample_weight=training.weight, **keywords)
         del self._training
 
