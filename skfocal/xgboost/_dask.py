@@ -48,11 +48,12 @@ class _ObjectiveOfBins:
         self.objective, self.factors, self.class_weights = objective, factors, class_weights
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tuple[Array, Array]:
-        y = np.asarray(y_true).astype(np.intp)
-        if self.class_weights is not None:  # there are no sample weights, so that nothing is rounded
-            weight = None if np.all(self.class_weights == 1.0) else self.class_weights[y]
-        else:
-            weight = np.asarray(sample_weight, dtype=np.float64) / self.factors[y]
+        # Without sample weights, the weights of the classes are taken as they are, so that nothing is rounded.
+        weight = None
+        if self.class_weights is None:
+            weight = np.asarray(sample_weight, dtype=np.float64) / self.factors[np.asarray(y_true).astype(np.intp)]
+        elif not np.all(self.class_weights == 1.0):
+            weight = self.class_weights[np.asarray(y_true).astype(np.intp)]
         return self.objective(y_true, y_pred, weight)
 
 
