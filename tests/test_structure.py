@@ -1,23 +1,17 @@
-"""The rooms: which file may import which, lazy names, public paths, and pickles of earlier versions."""
+"""The rooms: which file may import which, lazy names, public paths."""
 
 import ast
 import inspect
-import json
-import pickle
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_breast_cancer, load_wine
 
 import skfocal
 
 PACKAGE = Path(__file__).parents[1] / "skfocal"
-PICKLES = Path(__file__).parent / "data" / "pickles"
 
 # What each room may import of the package beside itself, and of the world beside Python and the core's four libraries.
 CORE = ("numpy", "scipy", "sklearn", "threadpoolctl")
@@ -135,28 +129,3 @@ def test_public_classes_and_functions_name_their_public_module(room):
     module = pytest.importorskip(f"skfocal.{room}", exc_type=ImportError)
     for name in module.__all__:
         assert getattr(module, name).__module__ == f"skfocal.{room}"
-
-
-EXPECTED = json.loads((PICKLES / "expected.json").read_text())
-
-
-# They were written with scikit-learn 1.9.1, LightGBM 4.7.0 and XGBoost 3.2.0, which is no fault of ours.
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
-@pytest.mark.filterwarnings("ignore:.*If you are loading a serialized model:UserWarning")
-@pytest.mark.parametrize("name", EXPECTED)
-def test_pickles_written_before_the_rooms_load(name):
-    """Written by commit c3a5148, when each module was one file."""
-    library = {"FocalLGBMClassifier": "lightgbm", "FocalXGBClassifier": "xgboost"}.get(name.split("_")[0])
-    pytest.importorskip(library or "sklearn", exc_type=ImportError)
-    if name.startswith(("lightgbm", "xgboost")):
-        pytest.importorskip(name.split("_")[0], exc_type=ImportError)
-    loaded = pickle.loads((PICKLES / f"{name}.pkl").read_bytes())
-    expected = EXPECTED[name]
-    if "repr" in expected:
-        assert repr(loaded) == expected["repr"]
-        return
-    X, y = (load_breast_cancer if name.endswith("binary") else load_wine)(return_X_y=True)
-    X, labels = X[:, :6], np.array(["a", "b", "c"])[y]
-    assert_allclose(loaded.predict_proba(X[::40]), expected["proba"], rtol=1e-6)
-    assert_array_equal(loaded.predict(X[::40]), expected["labels"])
-    assert loaded.fit(X, labels).score(X, labels) > 0.5

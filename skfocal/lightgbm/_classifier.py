@@ -8,7 +8,6 @@ import lightgbm as lgb
 import numpy as np
 from lightgbm.sklearn import LGBMNotFittedError
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,9 +17,10 @@ from skfocal._common.rows import Rows
 from skfocal._common.state import learning, undisturbed
 from skfocal._kernels.blocks import Array
 from skfocal.lightgbm._bins import PARAMETER as BINS_PARAMETER, without_path
+from skfocal.lightgbm._columns import check_columns, column_kinds, column_names
 from skfocal.lightgbm._evaluation import as_arguments, check_class_weights, eval_pairs, metrics_of, starts_of
 from skfocal.lightgbm._model_file import from_booster, load_model, save_model, with_state_of
-from skfocal.lightgbm._parameters import METRIC_ALIASES, OWN_OBJECTIVE, check_columns, check_parameters
+from skfocal.lightgbm._parameters import METRIC_ALIASES, OWN_OBJECTIVE, check_parameters
 from skfocal.lightgbm._start import bake, callbacks_of_start, constant_scores, starts_at_optimum
 from skfocal.lightgbm._training import Training, check_continuation
 
@@ -116,7 +116,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     def _process_params(self, stage: str) -> dict[str, Any]:
         # In this method LightGBM's class collects the parameters for the library, in fit and in predict. There is no
         # public way to set an objective for one fit only, or to have parameters that the library does not see. Without
-        # this hook the parent would train log loss; tests/lightgbm/test_private_names.py would fail.
+        # this hook the parent would train log loss; tests/lightgbm/test_as_parent.py would fail.
         training = self._training if stage == "fit" else None
         if training is not None:
             self._objective = training.objective
@@ -197,8 +197,9 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
             model._set_loss(rows)
             metrics, in_order = metrics_of(model, eval_metric, params)
             training = model._training_of(rows)
-            starts_here = init_score is None and init_model is None and starts_at_optimum(params)
-            if starts_here:
+            training.names_in = column_names(X, feature_name)
+            training.starts_here = init_score is None and init_model is None and starts_at_optimum(params)
+            if training.starts_here:
                 init_score = constant_scores(training.start, rows.indices.shape[0])
                 eval_init_score = starts_of(sets, training.start, eval_init_score)
             with training.bins(X, rows, params, categorical_feature, feature_name):
@@ -219,8 +220,6 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
                     callbacks=[*(callbacks or ()), *callbacks_of_start(params), in_order],
                     init_model=init_model,
                 )
-            model._names_in = _column_names(X, feature_name)
-            model._finish(training, baked=starts_here)
         return self
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
@@ -246,16 +245,34 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         self._training = training
         try:
             lgb.LGBMModel.fit(self, X, y, **keywords)
+            self._finish()
         finally:
             training.objective.forget()
-            del self._training
+            self.__dict__.pop("_training", None)
 
-    def _finish(self, training: Training, *, baked: bool) -> None:
-        """Prepare the booster for its file: add the start and the labels, and remove the path of the bins."""
-        self.intercept_ = training.start if baked else 0.0 * training.start
+    # LightGBM's class assigns this attribute last in its fit. The model is completed then, and not after the parent's
+    # fit, because MLflow's autolog wraps that fit and stores the model when it returns. If a release no longer assigns
+    # the attribute, `_fit_parent` completes the model, and autolog stores an incomplete one.
+    @property
+    def fitted_(self) -> bool:
+        return bool(self.__dict__.get("fitted_", False))
+
+    @fitted_.setter
+    def fitted_(self, fitted: bool) -> None:
+        self.__dict__["fitted_"] = fitted
+        self._finish()
+
+    def _finish(self) -> None:
+        """Complete the model of a fit: add the start and the labels to the booster, and remove the path of the bins."""
+        training = self.__dict__.pop("_training", None)
+        if training is None:
+            return
+        training.objective.forget()
+        self._names_in = training.names_in
+        self.intercept_ = training.start if training.starts_here else 0.0 * training.start
         model = self._Booster.model_to_string(num_iteration=-1)
         model = without_path(model) if training.bins_file is not None else model
-        model = bake(model, np.atleast_1d(training.start) if baked else None)
+        model = bake(model, np.atleast_1d(training.start) if training.starts_here else None)
         self._Booster.model_from_string(with_state_of(self, model))
         if training.bins_file is not None:
             self._Booster.params.pop(BINS_PARAMETER, None)
@@ -319,7 +336,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         check_columns(X)
         # LightGBM accepts a mix of strings and numbers as column names, which scikit-learn refuses.
         if hasattr(X, "columns") and not (
-            getattr(self, "_names_in", None) is None and _column_kinds(X) == {True, False}
+            getattr(self, "_names_in", None) is None and column_kinds(X) == {True, False}
         ):
             validate_data(self, X, reset=False, skip_check_array=True)
         if decide is None or kwargs["raw_score"] or kwargs["pred_leaf"] or kwargs["pred_contrib"]:
@@ -378,20 +395,3 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         """
         asked = {name: value for name, value in locals().items() if name not in ("self", "X", "kwargs")}
         return self._scores(X, self._probabilities, **asked, **kwargs)
-
-
-def _column_names(X: Any, feature_name: Any) -> list[str] | None:
-    """Column names of X if scikit-learn finds strings there, otherwise the names that were given with an array."""
-    if hasattr(X, "columns"):
-        if _column_kinds(X) == {True, False}:
-            return None
-        reader = BaseEstimator()
-        validate_data(reader, X, reset=True, skip_check_array=True)
-        return list(reader.feature_names_in_) if hasattr(reader, "feature_names_in_") else None
-    names = feature_name if isinstance(feature_name, (list, tuple)) else ()
-    return list(names) if names and all(isinstance(name, str) for name in names) else None
-
-
-def _column_kinds(X: Any) -> set[bool]:
-    """Whether column names are strings: True, False or both."""
-    return {isinstance(name, str) for name in X.columns}

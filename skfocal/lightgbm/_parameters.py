@@ -37,17 +37,6 @@ OWN_OBJECTIVE = "focal_loss"
 BOOSTING_ALIASES = ("boosting_type", "boosting", "boost")
 METRIC_ALIASES = ("metric", "metrics", "metric_types")
 
-# Names in Arrow and, apart from upper and lower case, in polars of the types that LightGBM can read.
-READABLE_DTYPES = {
-    "float",
-    "double",
-    "bool",
-    "boolean",
-    "float32",
-    "float64",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-}
-
 
 def is_true(value: Any) -> bool:
     """Value of a flag. LightGBM also accepts strings, in upper or lower case."""
@@ -73,20 +62,3 @@ def check_parameters(params: dict[str, Any]) -> None:
 def uses_dart(params: dict[str, Any]) -> bool:
     """Whether the boosting type is DART."""
     return any(params.get(name) == "dart" for name in BOOSTING_ALIASES)
-
-
-def check_columns(X: Any, name: str = "X") -> None:
-    """Raise an error for a column of an Arrow table or a polars frame that LightGBM cannot read: it would crash."""
-    library = type(X).__module__.partition(".")[0]
-    if library == "pyarrow" and hasattr(X, "column_names"):
-        columns = [(field.name, str(field.type)) for field in X.schema]
-    elif library == "polars" and type(X).__name__ == "DataFrame":
-        columns = [(column, str(dtype)) for column, dtype in X.schema.items()]
-    else:
-        return
-    for column, dtype in columns:
-        if dtype.lower() not in READABLE_DTYPES:
-            raise ValueError(
-                f"{name} must have numeric or Boolean columns, got {dtype} in column {column!r}: encode it, for "
-                "example as integers with categorical_feature, or give pandas' frame with a category column"
-            )

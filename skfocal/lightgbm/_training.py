@@ -16,7 +16,7 @@ from skfocal.lightgbm._objective import FocalObjective
 
 
 class Training:
-    """Objective and start, and the file of bins while it exists."""
+    """Objective, start and column names, and the file of bins while it exists."""
 
     def __init__(self, model: Any, rows: Rows) -> None:
         loss = model.focal_loss_
@@ -24,6 +24,9 @@ class Training:
         self.objective = FocalObjective(loss.gamma, loss.alpha, max_step=model.max_step, scale=scale)
         self.objective.one_training = True
         self.start: Any = loss.optimal_scores(rows.totals)
+        self.starts_here = False
+        """Whether training starts at ``start``, which then becomes part of the model."""
+        self.names_in: list[str] | None = None
         self.balanced_bins = model.balanced_bins
         self.bins_file: str | None = None
 

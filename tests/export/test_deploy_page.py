@@ -14,7 +14,7 @@ def test_all_code_of_the_page_runs(tmp_path, monkeypatch):
         pytest.importorskip(library, exc_type=ImportError)
     mlflow = pytest.importorskip("mlflow")
     blocks = re.findall(r"```(?:python|\{code-block\} python)\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     monkeypatch.chdir(tmp_path)  # MLflow keeps what it logs in the current folder
     names = {"__name__": "deploy"}
     try:

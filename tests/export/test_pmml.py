@@ -285,6 +285,19 @@ def test_pipeline_leaves_missing_values_to_the_trees(assert_same):
         assert_same(make_pipeline(scaler, clf).fit(frame, y), frame)
 
 
+@pytest.mark.usefixtures("sklearn2pmml")
+@pytest.mark.parametrize("in_training", [True, False])
+def test_missing_categories(in_training, assert_same):
+    """In training they are a category of their own; otherwise the encoder ignores them, and the trees get zeros."""
+    frame, y = table()
+    known = frame.copy()
+    frame.loc[::11, "kind"] = np.nan
+    encoder = OneHotEncoder(sparse_output=False, handle_unknown="error" if in_training else "ignore")
+    encode = ColumnTransformer([("kind", encoder, ["kind"]), ("scaled", StandardScaler(), ["x", "w"])])
+    model = make_pipeline(encode, make("FocalLGBMClassifier", 1.0)).fit(frame if in_training else known, y)
+    assert_same(model, frame)
+
+
 def test_steps_that_do_nothing_need_no_converter(rows, assert_same, monkeypatch):
     monkeypatch.setattr(_pmml_document, "find_spec", lambda name: None)
     X, labels = rows

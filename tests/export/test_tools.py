@@ -1,5 +1,7 @@
 """SHAP, skops and MLflow with the estimators."""
 
+import importlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -100,6 +102,21 @@ def test_mlflow_logs_and_loads(name, mlflow):
     assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
     assert_array_equal(loaded.predict(X), clf.predict(X))
     assert_array_equal(mlflow.pyfunc.load_model(logged.model_uri).predict(X), clf.predict(X))
+
+
+@mlflows
+def test_mlflow_autolog_of_lightgbm_leaves_the_model_where_it_uses_cloudpickle(mlflow, monkeypatch):
+    """As on Databricks. Elsewhere MLflow uses skops, with a list of types that cannot be extended."""
+    flavor = importlib.import_module("mlflow.lightgbm")
+    monkeypatch.setattr(flavor, "_get_default_serialization_format", lambda: "cloudpickle")
+    mlflow.lightgbm.autolog()
+    with mlflow.start_run() as run:
+        X, _, clf = fitted("FocalLGBMClassifier", 2.0)
+    assert clf.intercept_ != 0  # so that a model without its start has other probabilities
+    (logged,) = mlflow.get_run(run.info.run_id).outputs.model_outputs
+    loaded = mlflow.lightgbm.load_model(f"models:/{logged.model_id}")
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert_array_equal(loaded.predict(X), clf.predict(X))
 
 
 @mlflows

@@ -129,6 +129,25 @@ def test_dart_is_reproducible(problem):
     assert np.abs(first - seeded).max() > 0
 
 
+@pytest.mark.parametrize("parameters", [{}, {"balanced_bins": False, "boost_from_average": False}], ids=str)
+def test_model_is_complete_when_the_parents_fit_returns(parameters, problem, monkeypatch):
+    """MLflow's autolog wraps the parent's ``fit`` and stores what it finds when that returns."""
+    X, y, _ = problem
+    parents, stored = lgb.LGBMModel.fit, []
+
+    def fit_and_store(self, *args, **kwargs):
+        parents(self, *args, **kwargs)
+        stored.append(pickle.dumps(self))
+
+    monkeypatch.setattr(lgb.LGBMModel, "fit", fit_and_store)
+    clf = FocalLGBMClassifier(2.0, n_estimators=5, **parameters, **QUIET).fit(X, y)
+    loaded = pickle.loads(*stored)
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert_array_equal(loaded.intercept_, clf.intercept_)
+    assert loaded.booster_.model_to_string() == clf.booster_.model_to_string()
+    assert vars(loaded).keys() == vars(clf).keys() - {"_learned"}
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_start_is_the_model_where_nothing_can_be_split(n_classes):
     y = np.arange(30) % 5 % n_classes
