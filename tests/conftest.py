@@ -43,6 +43,7 @@ def spread(client):
     from distributed import wait
 
     def spread(n_partitions, *arrays):
+        client.wait_for_workers(2, timeout=120)  # one that was killed is started again
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
 
         def on_workers(array):

@@ -116,7 +116,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
     def _process_params(self, stage: str) -> dict[str, Any]:
         # In this method LightGBM's class collects the parameters for the library, in fit and in predict. There is no
         # public way to set an objective for one fit only, or to have parameters that the library does not see. Without
-        # this hook the parent would train log loss; tests/lightgbm/test_as_parent.py would fail.
+        # this hook the parent would train log loss; tests/lightgbm/test_private_names.py would fail.
         training = self._training if stage == "fit" else None
         if training is not None:
             self._objective = training.objective

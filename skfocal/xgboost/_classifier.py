@@ -246,7 +246,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
     def _configure_fit(self, booster: Any, params: dict[str, Any], feature_weights: Any) -> Any:
         # The parent's fit calls this method after it has collected the parameters and before training. There is no
         # public way to pass several custom metrics, or parameters for one fit only. If the method is removed,
-        # tests/xgboost/test_as_parent.py fails.
+        # tests/xgboost/test_private_names.py fails.
         model, _, params, feature_weights = super()._configure_fit(booster, params, feature_weights)
         params.update(self._training.params)
         return model, self._training.metrics, params, feature_weights
