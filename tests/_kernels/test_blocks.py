@@ -1,5 +1,7 @@
 """Rows are computed in blocks, on one thread or several; no result depends on where a block ends."""
 
+import _thread
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,8 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skfocal import FocalLoss, _kernels
 from skfocal._kernels import binary, blocks, softmax
 
-ROWS = 1500
+ROWS = 1501
+"""Five blocks of 251 rows, and a shorter one."""
 PART = slice(700, 811)
+PARTS = [PART, slice(1400, ROWS)]
 
 
 @pytest.fixture(params=["C", "NumPy"], autouse=True)
@@ -41,23 +45,81 @@ FUNCTIONS = {
     "softmax.loss_gradient": (3, softmax.loss_gradient),
     "softmax.gradient_hessian": (3, softmax.gradient_hessian),
     "softmax.hessian_matrix": (3, softmax.hessian_matrix),
-    "softmax.hessian_product": (3, lambda raw, *rest: softmax.hessian_product(raw, *rest, direction(raw))),
+    "softmax.hessian_product": (3, lambda raw, *rest, **n: softmax.hessian_product(raw, *rest, direction(raw), **n)),
     "binary.posterior_logit": (1, lambda raw, *rest: binary.posterior_logit(raw, 2.0, 0.5, 0.3)),
-    "softmax.log_posterior": (3, lambda raw, *rest: softmax.log_posterior(raw, np.array([2.0, 0.5, 1.0]), None)),
+    "softmax.log_posterior": (3, lambda raw, *rest: softmax.log_posterior(raw, GAMMAS.astype(raw.dtype), None)),
 }
+ONE_THREAD = ("softmax.hessian_matrix", "binary.posterior_logit", "softmax.log_posterior")
+GAMMAS = np.array([2.0, 0.5, 1.0])
 
 
 @pytest.mark.parametrize("per_row", [False, True], ids=["one gamma", "gammas and weights"])
+@pytest.mark.parametrize("part", PARTS, ids=["in the middle", "of the last block"])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_rows_of_a_middle_block_have_the_results_that_they_have_alone(name, per_row):
+def test_rows_have_the_results_that_they_have_alone(name, part, per_row):
     n_scores, run = FUNCTIONS[name]
     given = arguments(n_scores, per_row)
-    whole, alone = run(*given), run(*(a[PART] if isinstance(a, np.ndarray) else a for a in given))
+    whole, alone = run(*given), run(*(a[part] if isinstance(a, np.ndarray) else a for a in given))
     if not isinstance(whole, tuple):
         whole, alone = (whole,), (alone,)
     for a, b in zip(whole, alone, strict=True):
         assert a.shape[0] == ROWS
-        assert_allclose(a[PART], b, rtol=1e-12, atol=1e-15)
+        assert_allclose(a[part], b, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_scratch_memory_has_the_type_of_the_scores_and_no_more_rows_than_fit_the_cache(name, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 1800)
+    allocated = []
+
+    def spare_array(spare, shape, dtype):
+        allocated.append((shape, dtype))
+        return np.empty(shape, dtype)
+
+    monkeypatch.setattr(blocks, "_spare_array", spare_array)
+    n_scores, run = FUNCTIONS[name]
+    run(*(a.astype(np.float32) if getattr(a, "dtype", None) == np.float64 else a for a in arguments(n_scores, True)))
+    for shape, dtype in allocated:
+        assert np.dtype(dtype) == np.float32
+        assert shape[-1] <= 1800 // n_scores
+    assert len(allocated) == 1
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_as_many_threads_run_as_were_asked_for(name, monkeypatch):
+    started = []
+
+    def start_new_thread(*arguments):
+        started.append(arguments)
+        return _thread.start_new_thread(*arguments)
+
+    monkeypatch.setattr(blocks, "start_new_thread", start_new_thread)
+    n_scores, run = FUNCTIONS[name]
+    run(*arguments(n_scores, True))
+    assert len(started) == 0
+    if name not in ONE_THREAD:
+        for n_threads in (1, 3):
+            run(*arguments(n_scores, True), n_threads=n_threads)
+            # The caller works, too.
+            assert len(started) == n_threads - 1
+
+
+def test_memory_is_kept_for_the_next_call_that_can_use_it(monkeypatch):
+    monkeypatch.setattr(_kernels, "compiled", None)  # those in C need none
+    for module, n_scores in ((binary, 1), (softmax, 3)):
+        spare = []
+        given = arguments(n_scores, True)
+        expected = module.gradient_hessian(*given, spare=spare)
+        (kept,) = spare
+        assert_array_equal(module.gradient_hessian(*given, spare=spare), expected)
+        assert spare[0] is kept
+        assert len(spare) == 1
+        # Of another type or number of rows it is of no use.
+        for other in (tuple(a.astype(np.float32) if a.dtype == float else a for a in given), [a[:700] for a in given]):
+            spare = [kept]
+            assert_array_equal(module.gradient_hessian(*other, spare=spare), module.gradient_hessian(*other))
+            assert len(spare) == 1
+            assert spare[0] is not kept
 
 
 @pytest.mark.parametrize("n_scores", [1, 3])
