@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skfocal import FocalLoss, _kernels
-from skfocal._kernels import binary, blocks, softmax
+from skfocal._kernels import arguments as arguments_module, binary, blocks, softmax
+from skfocal.loss import BinaryLossOnData, MulticlassLossOnData
 
 ROWS = 1501
 """Five blocks of 251 rows, and a shorter one."""
@@ -34,7 +35,7 @@ def arguments(n_scores, per_row):
 
 
 def direction(raw):
-    return np.sin(raw[:, ::-1])
+    return np.sin(raw[::-1])
 
 
 FUNCTIONS = {
@@ -45,7 +46,8 @@ FUNCTIONS = {
     "softmax.loss_gradient": (3, softmax.loss_gradient),
     "softmax.gradient_hessian": (3, softmax.gradient_hessian),
     "softmax.hessian_matrix": (3, softmax.hessian_matrix),
-    "softmax.hessian_product": (3, lambda raw, *rest, **n: softmax.hessian_product(raw, *rest, direction(raw), **n)),
+    "binary.hessian_product": (1, lambda *rest, **n: binary.gradient_hessian(*rest, **n)[1]),
+    "softmax.hessian_product": (3, lambda raw, *rest, **n: softmax.hessian_product(raw, *rest, np.sin(raw), **n)),
     "binary.posterior_logit": (1, lambda raw, *rest: binary.posterior_logit(raw, 2.0, 0.5, 0.3)),
     "softmax.log_posterior": (3, lambda raw, *rest: softmax.log_posterior(raw, GAMMAS.astype(raw.dtype), None)),
 }
@@ -95,13 +97,22 @@ def test_as_many_threads_run_as_were_asked_for(name, monkeypatch):
 
     monkeypatch.setattr(blocks, "start_new_thread", start_new_thread)
     n_scores, run = FUNCTIONS[name]
-    run(*arguments(n_scores, True))
+    raw, y, weight, gamma = arguments(n_scores, True)
+    run(raw, y, weight, gamma)
     assert len(started) == 0
-    if name not in ONE_THREAD:
-        for n_threads in (1, 3):
-            run(*arguments(n_scores, True), n_threads=n_threads)
-            # The caller works, too.
-            assert len(started) == n_threads - 1
+    if name in ONE_THREAD:
+        return
+    data = (BinaryLossOnData if n_scores == 1 else MulticlassLossOnData)(y, weight, gamma)
+    method = getattr(data, name.partition(".")[2])
+    given = (raw, direction(raw)) if "product" in name else (raw,)
+    method(*given)
+    assert len(started) == 0
+    for n_threads in (1, 3):
+        started.clear()
+        run(raw, y, weight, gamma, n_threads=n_threads)
+        assert len(started) == n_threads - 1  # the caller works, too
+        method(*given, n_threads=n_threads)
+        assert len(started) == 2 * (n_threads - 1)
 
 
 def test_memory_is_kept_for_the_next_call_that_can_use_it(monkeypatch):
@@ -120,6 +131,10 @@ def test_memory_is_kept_for_the_next_call_that_can_use_it(monkeypatch):
             assert_array_equal(module.gradient_hessian(*other, spare=spare), module.gradient_hessian(*other))
             assert len(spare) == 1
             assert spare[0] is not kept
+        data = (BinaryLossOnData if n_scores == 1 else MulticlassLossOnData)(*given[1:])
+        for _ in range(2):
+            assert_array_equal(data.gradient_hessian(given[0]), expected)
+            assert len(data._spare) == 1
 
 
 @pytest.mark.parametrize("n_scores", [1, 3])
@@ -135,3 +150,32 @@ def test_the_loss_object_cuts_labels_and_weights_as_it_cuts_scores(n_scores):
     assert_array_equal(part.weight, weight[PART])
     assert_array_equal(part.gamma, data.gamma[PART])
     assert_allclose(part.loss(raw[PART]), data.loss(raw)[PART], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n_scores", "sizes"), [(1, [1501]), (3, [376, 376, 376, 373])])
+def test_labels_are_checked_once_in_the_blocks_of_the_kernel(n_scores, sizes, monkeypatch):
+    # 1800 // 3 = 600 rows fit a block. This takes three blocks, and so four, for two threads.
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 1800)
+    checked = []
+
+    def check_y_true(y, n_classes):
+        checked.append(len(y))
+        return arguments_module.check_y_true(y, n_classes)
+
+    monkeypatch.setattr("skfocal.loss.check_y_true", check_y_true)
+    y = np.zeros(ROWS, np.float16)  # the kernels in C read no float16
+    FocalLoss(1.3).gradient_hessian(y, arguments(n_scores, False)[0])
+    assert checked == sizes
+
+
+def test_the_posterior_of_one_score_is_computed_once_for_each_row(monkeypatch):
+    monkeypatch.setattr("skfocal.loss.BLOCK_ELEMENTS", 1000)
+    computed, posterior_logit = [], binary.posterior_logit
+
+    def recorded(raw, *rest):
+        computed.append(raw.shape)
+        return posterior_logit(raw, *rest)
+
+    monkeypatch.setattr(binary, "posterior_logit", recorded)
+    FocalLoss(2.0).predict_proba(arguments(1, False)[0])
+    assert computed == [(1000,), (501,)]
