@@ -1,6 +1,7 @@
 """Rows are computed in blocks, on one thread or several; no result depends on where a block ends."""
 
 import _thread
+import threading
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_scratch_memory_has_the_type_of_the_scores_and_no_more_rows_than_fit_the
     run(*(a.astype(np.float32) if getattr(a, "dtype", None) == np.float64 else a for a in arguments(n_scores, True)))
     for shape, dtype in allocated:
         assert np.dtype(dtype) == np.float32
-        assert shape[-1] <= 1800 // n_scores
+        assert shape[-1] == (ROWS if n_scores == 1 else 376)  # 1800 // 3 rows fit: three blocks, so four, of equal size
     assert len(allocated) == 1
 
 
@@ -154,7 +155,6 @@ def test_the_loss_object_cuts_labels_and_weights_as_it_cuts_scores(n_scores):
 
 @pytest.mark.parametrize(("n_scores", "sizes"), [(1, [1501]), (3, [376, 376, 376, 373])])
 def test_labels_are_checked_once_in_the_blocks_of_the_kernel(n_scores, sizes, monkeypatch):
-    # 1800 // 3 = 600 rows fit a block. This takes three blocks, and so four, for two threads.
     monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 1800)
     checked = []
 
@@ -179,3 +179,100 @@ def test_the_posterior_of_one_score_is_computed_once_for_each_row(monkeypatch):
     monkeypatch.setattr(binary, "posterior_logit", recorded)
     FocalLoss(2.0).predict_proba(arguments(1, False)[0])
     assert computed == [(1000,), (501,)]
+
+
+def test_the_number_of_blocks_is_1_or_even_and_their_sizes_are_equal(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 1000)
+    by_hand = {
+        (0, 1): 1,
+        (1, 1): 1,
+        (1000, 1): 1000,
+        (1001, 1): 501,
+        (2000, 1): 1000,
+        (2001, 1): 501,  # four blocks, not three
+        (4000, 1): 1000,
+        (500, 2): 500,
+        (501, 2): 251,
+        # At least 256 rows, however many classes.
+        (256, 100): 256,
+        (257, 100): 129,
+        (1000, 100): 250,
+    }
+    assert {arguments: blocks.rows_per_block(*arguments) for arguments in by_hand} == by_hand
+    assert blocks.rows_per_block(2001) == 501
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_classes", "n_threads"),
+    [(255, 1, 1), (511, 1, 1), (512, 1, 2), (1023, 1, 3), (400, 3, 4), (9999, 1, 8)],
+)
+def test_there_is_at_most_one_thread_for_each_full_block(n_rows, n_classes, n_threads, monkeypatch):
+    used = []
+    monkeypatch.setattr(blocks, "_on_threads", lambda work, n: used.append(n) or work())
+    done = []
+
+    def run(start, stop, scratch):
+        assert scratch.shape == (2, stop - start)
+        assert scratch.dtype == np.float32
+        done.extend(range(start, stop))
+
+    options = {} if n_classes == 1 else {"n_classes": n_classes}
+    blocks.each_block(run, n_rows, scratch_shape=(2,), dtype=np.float32, n_threads=8, **options)
+    assert done == list(range(n_rows))
+    assert used == ([n_threads] if n_rows > 256 else [])
+
+
+def test_scratch_of_each_thread_is_kept():
+    spare, kept = [], []
+    for _ in range(2):
+        threads, all_run = set(), threading.Barrier(3)
+
+        def run(start, stop, scratch, threads=threads, all_run=all_run):
+            if threading.get_ident() not in threads:
+                threads.add(threading.get_ident())
+                all_run.wait(60)
+
+        blocks.each_block(run, ROWS, scratch_shape=(2,), dtype=float, n_threads=3, spare=spare)
+        assert [a.shape for a in spare] == [(2, 251)] * 3
+        kept.append({id(a) for a in spare})
+    assert kept[0] == kept[1]
+
+
+def test_underflow_is_ignored_in_blocks_on_every_thread():
+    seen = []
+    with np.errstate(all="raise"):
+        for n_rows in (1, ROWS):
+            blocks.each_block(
+                lambda *block: seen.append(np.geterr()), n_rows, scratch_shape=(), dtype=float, n_threads=3
+            )
+    assert len(seen) == 1 + 6
+    assert {e["under"] for e in seen} == {"ignore"}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_losses_above_the_largest_number_become_this_number_times_a_weight_below_1(dtype):
+    m, inf, nan = np.finfo(dtype).max, np.inf, np.nan
+    for losses, weight, expected in [
+        ([1.0, m, 0.0], None, [1.0, m, 0.0]),
+        ([1.0, inf, m], None, [1.0, m, m]),
+        ([inf, nan, 2.0], None, [m, nan, 2.0]),
+        ([inf, inf, inf, 3.0], [0.25, 1.0, 8.0, 0.5], [m / 4, m, m, 3.0]),
+        ([nan, nan, 3.0], [0.0, 1.0, 0.0], [0.0, nan, 3.0]),
+        ([5.0, m, 3.0], [0.0, 0.5, 0.0], [5.0, m, 3.0]),
+    ]:
+        loss = np.array(losses, dtype)
+        blocks.saturate(loss, None if weight is None else np.array(weight, dtype))
+        assert_array_equal(loss, np.array(expected, dtype))
+
+
+@pytest.mark.parametrize(
+    ("current", "fast"), [("AVX512_SKX", True), ("baseline(SSE SSE2 SSE3)", False), ("", False), (None, False)]
+)
+@pytest.mark.parametrize(("dtype", "loop", "other"), [(np.float64, "dd", "ff"), (np.float32, "ff", "dd")])
+def test_log1p_is_fast_if_its_loop_is_not_of_the_baseline(dtype, loop, other, current, fast, monkeypatch):
+    loops = {other: {"current": "baseline" if fast else "AVX512_SKX"}}
+    loops |= {} if current is None else {loop: {"current": current, "available": "AVX512_SKX baseline"}}
+    monkeypatch.setattr(np.lib.introspect, "opt_func_info", lambda func_name: {"log1p": loops, "log": {}})
+    assert blocks.has_fast_log1p.__wrapped__(dtype) is fast
+    monkeypatch.setattr(np.lib.introspect, "opt_func_info", lambda func_name: {})
+    assert blocks.has_fast_log1p.__wrapped__(dtype) is False
