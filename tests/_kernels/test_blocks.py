@@ -116,7 +116,9 @@ def test_as_many_threads_run_as_were_asked_for(name, monkeypatch):
         assert len(started) == 2 * (n_threads - 1)
 
 
-def test_memory_is_kept_for_the_next_call_that_can_use_it(monkeypatch):
+@pytest.mark.parametrize("block_elements", [256, 10_000], ids=["several blocks", "one block"])
+def test_memory_is_kept_for_the_next_call_that_can_use_it(block_elements, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", block_elements)
     monkeypatch.setattr(_kernels, "compiled", None)  # those in C need none
     for module, n_scores in ((binary, 1), (softmax, 3)):
         spare = []
@@ -259,6 +261,7 @@ def test_losses_above_the_largest_number_become_this_number_times_a_weight_below
         ([inf, inf, inf, 3.0], [0.25, 1.0, 8.0, 0.5], [m / 4, m, m, 3.0]),
         ([nan, nan, 3.0], [0.0, 1.0, 0.0], [0.0, nan, 3.0]),
         ([5.0, m, 3.0], [0.0, 0.5, 0.0], [5.0, m, 3.0]),
+        ([inf, m], [1.0, 0.5], [m, m]),
     ]:
         loss = np.array(losses, dtype)
         blocks.saturate(loss, None if weight is None else np.array(weight, dtype))
