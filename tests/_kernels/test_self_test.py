@@ -91,10 +91,23 @@ def test_other_faults_are_found(compiled):
     no_label = altered(compiled, "softmax_of_labels", lambda result, *arguments: False)
     assert self_test.fault(no_label) == "softmax_of_labels in float64 at gamma 0"
 
+    label_2 = altered(compiled, "binary_of_labels", lambda result, z, y, *rest: result or bool((y == 2).any()))
+    assert self_test.fault(label_2) == "a label 2 is taken for one of two classes"
+    no_label = altered(compiled, "binary_of_labels", lambda result, *arguments: False)
+    assert self_test.fault(no_label) == "binary_of_labels in float64 at gamma 0"
+
     def without_nan(result, z, *rest):
         return result or bool(np.isnan(z).any())
 
     assert self_test.fault(altered(compiled, "binary_of_labels", without_nan)) == "NaN is taken for a score"
+
+
+def test_checks_that_leave_out_the_remainder_of_the_rows_are_found(compiled):
+    # The last row is in no complete vector.
+    last_label = altered(compiled, "binary_of_labels", lambda result, z, y, *rest: result or y[-1] not in (0, 1))
+    assert self_test.fault(last_label) == "a label -1 is taken for one of two classes"
+    last_score = altered(compiled, "binary_of_labels", lambda result, z, *rest: result or bool(np.isnan(z[-1])))
+    assert self_test.fault(last_score) == "NaN is taken for a score"
 
 
 def test_every_level_of_vector_instructions_passes(compiled):
