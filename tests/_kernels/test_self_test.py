@@ -191,6 +191,26 @@ def test_show_versions_says_why_there_are_no_kernels_in_c(error, reason, monkeyp
     assert _kernels._load() == (None, "SKFOCAL_COMPILED=0")
 
 
+def test_kernels_that_pass_are_loaded(compiled, monkeypatch):
+    monkeypatch.delenv("SKFOCAL_COMPILED", raising=False)
+    assert _kernels._load() == (compiled, "")
+
+
+def test_kernels_that_fail_are_not_loaded_and_a_warning_says_what_to_do(monkeypatch):
+    monkeypatch.delenv("SKFOCAL_COMPILED", raising=False)
+    monkeypatch.setattr(_kernels, "import_module", lambda name: SimpleNamespace())
+    reason = "AttributeError: 'types.SimpleNamespace' object has no attribute 'binary'"
+    with pytest.warns(RuntimeWarning) as warned:
+        assert _kernels._load() == (None, f"those in C failed their self-test: {reason}")
+    (warning,) = warned
+    assert str(warning.message) == (
+        f"skfocal computes with NumPy, because its kernels in C failed their self-test: {reason}. A faulty compiler, "
+        "flags that change results such as -ffast-math, or the source of another version made them so. Install skfocal "
+        "anew, or set SKFOCAL_COMPILED=0 in the environment to do without them and this warning."
+    )
+    assert warning.filename == __file__
+
+
 def test_show_versions_names_the_vector_instructions(compiled, capsys):
     skfocal.show_versions()
     assert re.search(rf"^Kernels: C \({compiled.level()}\)$", capsys.readouterr().out, re.MULTILINE)
