@@ -240,6 +240,19 @@ def test_scratch_of_each_thread_is_kept():
     assert kept[0] == kept[1]
 
 
+def test_an_error_on_another_thread_alone_reaches_the_caller():
+    caller, both_run = threading.get_ident(), threading.Barrier(2)
+
+    def run(start, stop, scratch):
+        if start <= 251:  # the first two blocks, one for each thread
+            both_run.wait(60)
+        if threading.get_ident() != caller:
+            raise FloatingPointError("not on the caller's thread")
+
+    with pytest.raises(FloatingPointError, match="not on the caller's thread"):
+        blocks.each_block(run, ROWS, scratch_shape=(), dtype=float, n_threads=2)
+
+
 def test_underflow_is_ignored_in_blocks_on_every_thread():
     seen = []
     with np.errstate(all="raise"):
