@@ -274,9 +274,8 @@ class FocalLoss:
     def _class_totals(self, y_true: ArrayLike, sample_weight: ArrayLike | None) -> Array:
         named = [len(v) for v in (self.gamma, self.alpha) if isinstance(v, tuple)]
         y = check_y_true(y_true, named[0] if named else None)
-        n_classes = named[0] if named else max(2, int(y.max()) + 1)
         weight = check_sample_weight(sample_weight, y.shape[0], np.float64)
-        return np.bincount(y, weights=weight, minlength=n_classes)
+        return np.bincount(y, weights=weight, minlength=named[0] if named else 2)
 
     def optimal_scores(self, class_totals: ArrayLike) -> float | Array:
         """Optimal constant scores, as of `fit_intercept_only`, from the total sample weight of each class, (K,)."""
@@ -298,7 +297,7 @@ class FocalLoss:
         Returns
         -------
         float
-            1 for ``gamma=0``.
+            1 for ``gamma=0``, and if a curvature is not positive, which takes very different alphas.
 
         Notes
         -----
@@ -317,12 +316,14 @@ class FocalLoss:
 
         def curvature(loss: FocalLoss) -> float:
             start = np.atleast_1d(np.asarray(loss.optimal_scores(totals)))
-            scores = np.repeat(start, 2) if n_classes == 2 else np.tile(start, (n_classes, 1))
+            scores = np.tile(start, (n_classes, 1))
             return float(loss.gradient_hessian(np.arange(n_classes), scores, totals)[1].sum())
 
         if not self.gamma_per_class(n_classes).any():
             return 1.0
-        scale = curvature(FocalLoss(0.0, self.alpha)) / curvature(self)
+        # Very different alphas, with a class missing: the start can be where the curvature is negative, or underflows.
+        of_log_loss, own = curvature(FocalLoss(0.0, self.alpha)), curvature(self)
+        scale = of_log_loss / own if own > 0 else 1.0
         return scale if np.isfinite(scale) and scale > 0 else 1.0
 
     def predict_proba(self, raw_prediction: ArrayLike, calibration: Calibration = "focus") -> Array:

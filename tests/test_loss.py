@@ -10,6 +10,7 @@ from scipy.optimize import minimize, root
 from scipy.special import expit, softmax
 
 from skfocal import FocalLoss
+from skfocal._kernels import softmax as kernels
 
 RNG = np.random.default_rng(0)
 
@@ -79,6 +80,43 @@ def test_weights_and_gammas_of_rows_have_the_dtype_of_the_scores(n_scores):
         data = FocalLoss((1.0, 2.0), alpha).on([0, 1, 1], n_scores, [1.0, 2.0, 3.0], np.float32)
         assert data.weight.dtype == data.gamma.dtype == np.float32
     assert FocalLoss(2.0, 0.3).on([0, 1, 1], n_scores, None, np.float32).weight.dtype == np.float32
+    # Without alpha and weights, and with one gamma, there is nothing per row.
+    data = FocalLoss(2.0).on([0, 1, 1], n_scores)
+    assert data.weight is None
+    assert data.gamma == 2.0
+
+
+@pytest.mark.parametrize("n_scores", [1, 3])
+def test_labels_that_the_kernels_in_c_refuse_are_computed_in_the_dtype_of_the_scores(n_scores):
+    rng = np.random.default_rng(0)
+    y, w = rng.integers(max(2, n_scores), size=300), rng.uniform(0.1, 2.0, size=300)
+    z = rng.normal(size=300 if n_scores == 1 else (300, n_scores)).astype(np.float32)
+    loss = FocalLoss((0.5, 1.3, 2.2)[: max(2, n_scores)], (0.3, 1.7, 0.9)[: max(2, n_scores)])
+    data, labels = loss.on(y, n_scores, w, np.float32), y.astype(np.float16)
+    assert_array_equal(loss.loss(labels, z, w), data.loss(z))
+    assert_array_equal(loss.gradient(labels, z, w), data.loss_gradient(z)[1])
+    assert_array_equal(loss.gradient_hessian(labels, z, w), data.gradient_hessian(z))
+
+
+def test_the_posterior_is_computed_in_the_dtype_of_the_scores(monkeypatch):
+    dtypes, log_posterior = [], kernels.log_posterior
+
+    def recorded(*arguments):
+        dtypes.append({a.dtype for a in arguments if a is not None})
+        return log_posterior(*arguments)
+
+    monkeypatch.setattr(kernels, "log_posterior", recorded)
+    for alpha in (None, (1.0, 2.0, 3.0)):
+        FocalLoss(2.0, alpha).predict_proba(np.zeros((2, 3), np.float32), "full")
+    assert dtypes == [{np.dtype(np.float32)}] * 2
+
+
+def test_probabilities_that_underflow_are_0_and_raise_nothing():
+    with np.errstate(all="raise"):
+        for calibration in ("focus", "full", None):
+            proba = FocalLoss(2.0, (1.0, 2.0, 3.0)).predict_proba([[800.0, 0.0, -800.0]], calibration)
+            assert_array_equal(proba, [[1.0, 0.0, 0.0]])
+            assert_array_equal(FocalLoss(2.0, 0.3).predict_proba([800.0], calibration), [[0.0, 1.0]])
 
 
 def expected_loss_minimiser(loss, shares, n_scores):
@@ -259,12 +297,38 @@ def test_log_loss_scale_makes_the_curvatures_equal():
     assert_allclose(FocalLoss(1.0).log_loss_scale([0, 1]), 2 / 3, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "totals"),
+    [
+        # The absent class has so large an alpha that the score says that class, where the focal loss is concave.
+        ((1e30, 1.0), [0, 7]),
+        ((1.0, 1e30, 1.0), [1, 0, 0]),
+        # The curvature of log loss is 0 beyond a margin of 745: the focal one is negative, 0, and positive.
+        ((1e200, 1e-150), [0, 7]),
+        ((1e300, 1e-300), [0, 7]),
+        ((1e200, 1e-150), [7, 0]),
+    ],
+)
+def test_log_loss_scale_is_1_where_no_factor_makes_the_curvatures_equal(alpha, totals):
+    assert FocalLoss(2.0, alpha).scale_of_totals(totals) == 1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8])
+def test_class_totals_may_have_any_dtype(dtype):
+    totals = np.array([1, 3, 7], dtype)
+    assert_allclose(FocalLoss(0.0).optimal_scores(totals), np.log([1 / 11, 3 / 11, 7 / 11]), rtol=1e-14)
+    assert_allclose(FocalLoss(0.0).optimal_scores(totals[:2]), np.log(3.0), rtol=1e-14)
+    assert_allclose(FocalLoss(1.0).scale_of_totals(np.array([5, 5], dtype)), 2 / 3, rtol=1e-12)
+
+
 def test_the_mean_of_losses_whose_sum_overflows():
     largest = np.finfo(np.float64).max
     y, z = [1, 1, 1], [-largest, -largest / 2, 0.0]
     # At gamma 0 these losses are the margins; log 2 is nothing beside them.
     assert_allclose(FocalLoss(0.0)(y[:2], z[:2]), 0.75 * largest, rtol=1e-14)
-    assert_allclose(FocalLoss(0.0)(y, z, [1.0, 3.0, 4.0]), 0.3125 * largest, rtol=1e-14)
+    for size in (1.0, 1e200, 1e-200):
+        weight = size * np.array([1.0, 3.0, 4.0])
+        assert_allclose(FocalLoss(0.0)(y, z, weight), 0.3125 * largest, rtol=1e-14)
 
 
 def test_constants_of_rare_and_absent_classes():
@@ -288,3 +352,15 @@ def test_the_hessian_of_one_score_is_a_matrix_of_one_number():
     direction = np.array([3.0, -0.5, 7.0])
     assert_array_equal(data.hessian_product(z, direction), hessian * direction)
     assert_array_equal(data.hessian_matrix(z), hessian.reshape(3, 1, 1))
+
+
+def test_the_hessian_of_several_scores_is_the_change_of_the_gradient():
+    rng = np.random.default_rng(0)
+    y, z, w = np.arange(30) % 3, rng.normal(size=(30, 3)), rng.uniform(0.5, 2.0, size=30)
+    loss = FocalLoss((0.5, 2.0, 1.3), (0.3, 1.0, 2.0))
+    data, h = loss.on(y, 3, w), 1e-5
+    differences = [(loss.gradient(y, z + h * e, w) - loss.gradient(y, z - h * e, w)) / (2 * h) for e in np.eye(3)]
+    matrix = np.stack(differences, axis=2)
+    assert_allclose(data.hessian_matrix(z), matrix, atol=1e-8)
+    direction = rng.normal(size=(30, 3))
+    assert_allclose(data.hessian_product(z, direction), np.einsum("njk,nk->nj", matrix, direction), atol=1e-7)

@@ -135,9 +135,9 @@ def as_labels(y_true: ArrayLike, n_rows: int | None = None) -> Array:
     return y
 
 
-def check_y_true(y_true: ArrayLike, n_classes: int | None = None, n_rows: int | None = None) -> Array:
+def check_y_true(y_true: ArrayLike, n_classes: int | None = None) -> Array:
     """Class indices 0 .. n_classes - 1 as intp, (n,)."""
-    y = as_labels(y_true, n_rows)
+    y = as_labels(y_true)
     with np.errstate(invalid="ignore"):
         indices = y.astype(np.intp, copy=False)
     # NaN fails every comparison. Each comparison is written so that NaN raises the error.
@@ -164,7 +164,7 @@ def check_sample_weight(
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be numeric, got {_shown(sample_weight)}") from error
     if weight.ndim == 0:
-        weight = np.full(n_rows, weight, dtype=dtype)
+        weight = np.full(n_rows, weight)
     if weight.shape == (n_rows, 1):
         weight = weight[:, 0]
     if weight.shape != (n_rows,):

@@ -152,7 +152,7 @@ class _Block:
         """Gradient and Hessian for ``gamma = 0``: ``p_k - [k==t]`` and ``p_k*(1 - p_k)``. Replaces `by_u`.
 
         They are computed as in the boosters: equal scores have equal Hessians for any true class, so that the same
-        splits are tied.
+        splits are tied. Where a wrong class is near 1, accuracy matters more, and they differ by rounding errors.
         """
         p, h, A, H, p_t, q, qg, t = self.e, self.h, self.A, self.H, self.p, self.q, self.qg, self.t
         np.add(A, H, out=t)

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from skfocal import _kernels
-from skfocal._kernels import binary, softmax
+from skfocal._kernels import binary, blocks, softmax
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -162,3 +163,21 @@ def test_an_environment_variable_leaves_the_work_to_numpy(value, printed):
     run = [sys.executable, "-P", "-c", "import skfocal._kernels as k; print(getattr(k.compiled, '__name__', None))"]
     environment = {**os.environ, "SKFOCAL_COMPILED": value}
     assert subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout.strip() == printed
+
+
+@pytest.mark.parametrize("method", ["loss", "loss_gradient", "gradient_hessian"])
+@pytest.mark.parametrize("name", ["binary", "softmax"])
+def test_each_row_is_computed_once(name, method, compiled, monkeypatch):
+    computed = []
+
+    def fill(z, y, *rest):
+        computed.append(len(y))
+        return getattr(compiled, name)(z, y, *rest)
+
+    monkeypatch.setattr(_kernels, "compiled", SimpleNamespace(**{name: fill}))
+    monkeypatch.setattr(blocks, "BLOCK_ELEMENTS", 1000)
+    y = np.zeros(2999, np.intp)
+    z, labels = (np.zeros(2999), 1.0 - y) if name == "binary" else (np.zeros((2999, 2)), y)
+    getattr(binary if name == "binary" else softmax, method)(z, labels, None, 1.3)
+    # Four blocks of 1000 rows, and six of 500 with two scores, whose sizes are made equal.
+    assert computed == ([750] * 3 + [749] if name == "binary" else [500] * 5 + [499])

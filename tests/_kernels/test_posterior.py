@@ -105,3 +105,22 @@ def test_gamma_zero_is_corrected_for_the_class_weights_alone():
     expected = np.stack([1.0 / (1.0 + odds), odds / (1.0 + odds)], axis=1)
     assert_allclose(loss.predict_proba(z, "full"), expected, rtol=1e-13)
     assert_allclose(loss.predict_proba(np.stack([0.0 * z, z], axis=1), "full"), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("calibration", ["focus", "full", None])
+@pytest.mark.parametrize("gamma", [0.0, 2.0, 100.0])
+def test_the_largest_scores_have_the_probabilities_0_and_1_and_change_no_other_row(gamma, calibration, dtype):
+    m = np.finfo(dtype).max
+    one, several = FocalLoss(gamma, (0.3, 2.0)), FocalLoss(gamma, (0.3, 2.0, 2.0))
+    z = np.array([0.3, m, 2.0], dtype)
+    Z = np.array([[0.3, 2.0, -1.0], [m, -m, 0.0], [-m, -m, m / 2], [-m, m, m]], dtype)
+    with np.errstate(all="raise"):
+        for sign, proba in ((1, [0.0, 1.0]), (-1, [1.0, 0.0])):
+            got = one.predict_proba(sign * z, calibration)
+            assert_allclose(got[1], proba, atol=1e-30)
+            assert_array_equal(got[[0, 2]], one.predict_proba(sign * z[[0, 2]], calibration))
+        for rows in (slice(0, 2), slice(0, 3), slice(0, 4)):
+            got = several.predict_proba(Z[rows], calibration)
+            assert_allclose(got[1:], [[1, 0, 0], [0, 0, 1], [0, 0.5, 0.5]][: rows.stop - 1], rtol=1e-6, atol=1e-30)
+            assert_array_equal(got[:1], several.predict_proba(Z[:1], calibration))

@@ -91,10 +91,23 @@ def test_other_faults_are_found(compiled):
     no_label = altered(compiled, "softmax_of_labels", lambda result, *arguments: False)
     assert self_test.fault(no_label) == "softmax_of_labels in float64 at gamma 0"
 
+    label_2 = altered(compiled, "binary_of_labels", lambda result, z, y, *rest: result or bool((y == 2).any()))
+    assert self_test.fault(label_2) == "a label 2 is taken for one of two classes"
+    no_label = altered(compiled, "binary_of_labels", lambda result, *arguments: False)
+    assert self_test.fault(no_label) == "binary_of_labels in float64 at gamma 0"
+
     def without_nan(result, z, *rest):
         return result or bool(np.isnan(z).any())
 
     assert self_test.fault(altered(compiled, "binary_of_labels", without_nan)) == "NaN is taken for a score"
+
+
+def test_checks_that_leave_out_the_remainder_of_the_rows_are_found(compiled):
+    # The last row is in no complete vector.
+    last_label = altered(compiled, "binary_of_labels", lambda result, z, y, *rest: result or y[-1] not in (0, 1))
+    assert self_test.fault(last_label) == "a label -1 is taken for one of two classes"
+    last_score = altered(compiled, "binary_of_labels", lambda result, z, *rest: result or bool(np.isnan(z[-1])))
+    assert self_test.fault(last_score) == "NaN is taken for a score"
 
 
 def test_every_level_of_vector_instructions_passes(compiled):
@@ -176,6 +189,26 @@ def test_show_versions_says_why_there_are_no_kernels_in_c(error, reason, monkeyp
     assert f"Kernels: NumPy ({reason}" in capsys.readouterr().out
     monkeypatch.setenv("SKFOCAL_COMPILED", "0")
     assert _kernels._load() == (None, "SKFOCAL_COMPILED=0")
+
+
+def test_kernels_that_pass_are_loaded(compiled, monkeypatch):
+    monkeypatch.delenv("SKFOCAL_COMPILED", raising=False)
+    assert _kernels._load() == (compiled, "")
+
+
+def test_kernels_that_fail_are_not_loaded_and_a_warning_says_what_to_do(monkeypatch):
+    monkeypatch.delenv("SKFOCAL_COMPILED", raising=False)
+    monkeypatch.setattr(_kernels, "import_module", lambda name: SimpleNamespace())
+    reason = "AttributeError: 'types.SimpleNamespace' object has no attribute 'binary'"
+    with pytest.warns(RuntimeWarning) as warned:
+        assert _kernels._load() == (None, f"those in C failed their self-test: {reason}")
+    (warning,) = warned
+    assert str(warning.message) == (
+        f"skfocal computes with NumPy, because its kernels in C failed their self-test: {reason}. A faulty compiler, "
+        "flags that change results such as -ffast-math, or the source of another version made them so. Install skfocal "
+        "anew, or set SKFOCAL_COMPILED=0 in the environment to do without them and this warning."
+    )
+    assert warning.filename == __file__
 
 
 def test_show_versions_names_the_vector_instructions(compiled, capsys):
