@@ -277,6 +277,7 @@ class FocalLoss:
         weight = check_sample_weight(sample_weight, y.shape[0], np.float64)
         return np.bincount(y, weights=weight, minlength=named[0] if named else 2)
 
+    @np.errstate(under="ignore")  # of unlikely classes
     def optimal_scores(self, class_totals: ArrayLike) -> float | Array:
         """Optimal constant scores, as of `fit_intercept_only`, from the total sample weight of each class, (K,)."""
         totals = np.asarray(class_totals, dtype=np.float64)
