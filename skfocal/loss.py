@@ -286,7 +286,10 @@ class FocalLoss:
         share = np.clip(totals / totals.sum(), 1e-15, 1.0 - 1e-15)
         gamma, log_alpha = self.gamma_per_class(n_classes), np.log(self.alpha_per_class(n_classes))
         if n_classes == 2:
-            log_odds = np.log(totals[1] / totals[0]) if totals.min() > 0 else np.log(share[1]) - np.log(share[0])
+            of_odds = totals if totals.min() > 0 else share
+            with np.errstate(over="ignore"):
+                odds = of_odds[1] / of_odds[0]
+            log_odds = np.log(odds) if 0.0 < odds < np.inf else np.log(of_odds[1]) - np.log(of_odds[0])
             return _binary_optimum(float(log_odds), gamma, float(log_alpha[1] - log_alpha[0]))
         return _multiclass_optimum(np.log(share), gamma, log_alpha)
 

@@ -78,6 +78,14 @@ def test_of_several_classes_by_definition(several, scores, gamma):
     assert_allclose(FocalLoss(gammas, alpha).optimal_scores(shares), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("totals", [(1e-300, 1e300), (1e300, 1e-300)])
+def test_of_two_classes_whose_odds_are_beyond_float64(totals):
+    with np.errstate(all="raise"):
+        z = FocalLoss(0.0).optimal_scores(totals)
+    assert_allclose(z, np.sign(totals[1] - 1.0) * 600 * np.log(10), rtol=1e-12)
+    assert np.isfinite(FocalLoss(2.0).optimal_scores(totals))
+
+
 def test_of_a_thousand_classes():
     totals = np.r_[999.0, np.ones(999)]
     z = FocalLoss(11.5).optimal_scores(totals)
