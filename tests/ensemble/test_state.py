@@ -77,7 +77,10 @@ def test_what_a_continued_fit_refuses(imbalanced):
 
 
 class Failing:
-    """A scorer that raises at its fourth call."""
+    """A scorer that raises at its fourth call.
+
+    It keeps the class of the error, because a raised error is pickled with its traceback if distributed is imported.
+    """
 
     def __init__(self, error):
         self.error, self.calls = error, 0
@@ -85,11 +88,11 @@ class Failing:
     def __call__(self, estimator, X, y, sample_weight=None):
         self.calls += 1
         if self.calls == 4:
-            raise self.error
+            raise self.error("of a scorer")
         return estimator.score(X, y)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("of a scorer")], ids=repr)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_a_fit_that_fails_leaves_the_estimator_as_it_was(error, warm_start, problem):
     X, y, w = problem
@@ -97,20 +100,19 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(error, warm_start, prob
     # The first fit is scored as the second: the parent keeps the scorer of the first when it continues one.
     scored = {"max_features": 0.5, "early_stopping": True, "validation_fraction": None, "random_state": 0}
     clf = FocalHistGradientBoostingClassifier(2.0, max_iter=2, scoring=Failing(error), **scored).fit(X, labels, w)
-    before = {name: pickle.dumps(value) for name, value in vars(clf.set_params(scoring="loss")).items()}
+    state, dump = vars(clf).copy(), pickle.dumps(clf.set_params(scoring="loss"))
     failing = {"scoring": Failing(error), "early_stopping": True, "focal_gamma": 0.5, "max_iter": 30}
     other = labels if warm_start else np.array(["u", "v", "w"])[y]
     clf.set_params(warm_start=warm_start, **failing)
-    with pytest.raises(type(error)):
+    with pytest.raises(error):
         clf.fit(X, other)
     clf.set_params(scoring="loss", focal_gamma=2.0, max_iter=2, warm_start=False)
-    after = {name: pickle.dumps(value) for name, value in vars(clf).items()}
-    assert after.keys() == before.keys()
-    assert [name for name in before if after[name] != before[name]] == []
+    assert vars(clf).keys() == state.keys()
+    assert pickle.dumps(clf) == dump
 
     new = FocalHistGradientBoostingClassifier(**failing | {"scoring": Failing(error)}, warm_start=warm_start)
     parameters = set(vars(new))
-    with pytest.raises(type(error)):
+    with pytest.raises(error):
         new.fit(X, other)
     assert set(vars(new)) == parameters
     with pytest.raises(NotFittedError):
