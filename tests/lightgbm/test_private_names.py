@@ -5,6 +5,9 @@ import pytest
 
 lgb = pytest.importorskip("lightgbm", exc_type=ImportError)
 
+# LightGBM 4.6 warns so itself when it predicts an array.
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+
 QUIET = {"verbosity": -1, "n_estimators": 5, "n_jobs": 1}
 
 
