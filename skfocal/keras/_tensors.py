@@ -60,7 +60,7 @@ def values(x: Any) -> Any:
         return None
     try:
         return np.asarray(ops.convert_to_numpy(x))
-    except (TypeError, RuntimeError, NotImplementedError, AttributeError):  # each backend raises a different error
+    except (TypeError, RuntimeError):  # traced by JAX (TypeError), by PyTorch or TensorFlow: there are no values yet
         return None
 
 

@@ -1,7 +1,7 @@
 """The raw scores that XGBoost passes to the objective in each round, without a detour. May import XGBoost.
 
 XGBoost has these scores in its cache. Its Python package copies them by way of a Python class, which it defines anew in
-each call. On a table of 2,000 rows this takes a tenth of a round.
+each call. This takes 0.2 ms or more, and a round on 2,000 rows takes about 1.3 ms.
 """
 
 from __future__ import annotations
