@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import skfocal
-from skfocal._common.labels import encode_labels
+from skfocal._common.labels import encode_labels, index_labels
 from skfocal.ensemble import FocalHistGradientBoostingClassifier
 from skfocal.linear_model import FocalLogisticRegression, FocalLogisticRegressionCV
 from skfocal.metrics import neg_focal_loss_scorer
@@ -84,21 +84,37 @@ def every_check():
         [2**63, 2**64 - 1] * 5,
         [-(2**63), 2**63 - 1] * 5,
         [True, False, False],
+        [True, False] * 9,
         [0, 1],
         [1.0, 2.0] * 9,
+        [-3.0, 5.0, 0.0] * 9,
+        [2.0**24, 2.0**24 + 2, 0.0],
+        [2.0**24, 2.0**24 - 1.0, 2.0**24 - 4.0] * 9,
+        [2.0**60, 0.0] * 9,
         ["b", "a"] * 9,
     ],
     ids=lambda labels: str(labels[:4]),
 )
 def test_labels_are_encoded_as_by_numpy(labels):
     y, objects = np.array(labels), np.array(labels, dtype=object)
-    kinds = [t for t in "bBhHiIlL" if y.dtype.kind in "iu" and (y.astype(t).astype(object) == objects).all()]
+    with np.errstate(over="ignore"):
+        kinds = [
+            t
+            for t in {"i": "bBhHiIlL", "u": "bBhHiIlL", "f": "efd"}.get(y.dtype.kind, "")
+            if (y.astype(t).astype(object) == objects).all()
+        ]
     for a in (y, *(y.astype(t) for t in kinds)):
         classes, indices = encode_labels(a)
         expected = np.unique(a, return_inverse=True)
         assert_array_equal(classes, expected[0], strict=True)
         assert_array_equal(indices, expected[1].astype(np.intp), strict=True)
         assert not np.shares_memory(indices, a)
+        shuffled = classes[::-1].copy()
+        found = index_labels(a, shuffled, "y")
+        assert_array_equal(shuffled[found], a, strict=True)
+        assert not np.shares_memory(found, a)
+        for b in (classes[:1], a[:0]):
+            assert_array_equal(index_labels(b, classes, "y"), np.arange(b.shape[0]), strict=True)
 
 
 # The inputs of scikit-learn's checks make the libraries warn: sparse formats that they convert, features without names,

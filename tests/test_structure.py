@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "skfocal"
 # What each room may import of the package beside itself, and of the world beside Python and the core's four libraries.
 CORE = ("numpy", "scipy", "sklearn", "threadpoolctl")
 FLOORS = {
-    "_kernels": (set(), {"numpy"}),
+    "_kernels": (set(), {"numpy", "scipy"}),
     "loss": ({"_kernels"}, {"numpy", "scipy"}),
     "_common": ({"_kernels", "loss"}, {"numpy", "scipy", "sklearn", "threadpoolctl"}),
 }

@@ -84,21 +84,42 @@ def _sort_labels(labels: Array) -> tuple[Array, Array]:
 
 
 def _count_integers(labels: Array) -> tuple[Array, Array] | None:
-    """The result of `_sort_labels` in a tenth of its time, or None unless labels are integers in a small range.
+    """The result of `_sort_labels` in a tenth of its time, or None unless labels are whole numbers in a small range.
 
     The range must be less than half the number of rows, because scikit-learn's check warns if there are more classes
     than that.
     """
-    if not (labels.dtype.kind in "iu" and np.can_cast(labels.dtype, np.intp)):
+    whole = _as_integers(labels)
+    if whole is None:
         return None
-    low, high = int(labels.min()), int(labels.max())
+    low, high = int(whole.min()), int(whole.max())
     if high - low >= labels.shape[0] // 2:
         return None
-    indices = np.subtract(labels, low, dtype=np.intp)
+    indices = np.subtract(whole, low, dtype=np.intp)
     present = np.bincount(indices) > 0
     if not present.all():
         indices = (np.cumsum(present) - 1)[indices]
     return (np.flatnonzero(present) + low).astype(labels.dtype), indices
+
+
+def _as_integers(labels: Array) -> Array | None:
+    """The labels as integers (n,), or None if they are not all whole numbers, or if there are none."""
+    if labels.shape[0] == 0:
+        return None
+    if labels.dtype.kind in "iu":
+        return labels if np.can_cast(labels.dtype, np.intp) else None
+    if labels.dtype.kind == "b":
+        return labels.view(np.uint8)
+    limit = 2.0**24  # float32 has all whole numbers up to here
+    if labels.dtype.kind != "f" or not -limit <= float(labels.min()) <= float(labels.max()) <= limit:
+        return None
+    whole = labels.astype(np.intp)
+    return whole if np.array_equal(whole, labels) else None
+
+
+def distinct_labels(labels: Array) -> tuple[Array, Array]:
+    """``np.unique`` with the inverse, for labels (n,) without a missing one, and quickly for whole numbers."""
+    return _count_integers(labels) or np.unique(labels, return_inverse=True)
 
 
 def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
@@ -110,6 +131,8 @@ def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
     if labels.dtype.kind != "O" and classes.dtype.kind != "O" and are_text[0] != are_text[1]:
         # NumPy would compare numbers with strings after converting the numbers to strings.
         raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[:1].tolist()[0]!r}")
+    if (found := _look_up_integers(labels, classes)) is not None:
+        return found
     order = np.argsort(classes)
     try:
         position = np.searchsorted(classes, labels, sorter=order)
@@ -122,6 +145,20 @@ def index_labels(y: ArrayLike, classes: Array, name: str) -> Array:
     if np.any(unknown):
         raise ValueError(f"{name} must hold labels among {classes.tolist()}, got {labels[unknown].tolist()[0]!r}")
     return np.asarray(indices)
+
+
+def _look_up_integers(labels: Array, classes: Array) -> Array | None:
+    """The result of `index_labels`, quickly, or None unless all labels are whole numbers in a small range and known."""
+    whole, whole_classes = _as_integers(labels), _as_integers(classes)
+    if whole is None or whole_classes is None:
+        return None
+    low, high = int(whole_classes.min()), int(whole_classes.max())
+    if high - low >= max(labels.shape[0], 256) or whole.min() < low or whole.max() > high:
+        return None
+    index = np.full(high - low + 1, -1, np.intp)
+    index[whole_classes.astype(np.intp) - low] = np.arange(classes.shape[0])
+    indices: Array = index[np.subtract(whole, low, dtype=np.intp)]
+    return None if indices.min() < 0 else indices
 
 
 def resolve_alpha(alpha: Any, classes: Array, totals: Array) -> Array | None:
@@ -175,6 +212,8 @@ def resolve_class_weight(
     With ``sample_weight``, "balanced" uses weighted frequencies, so that a weight of 2 equals two copies of the row. A
     class without rows is treated as a class whose rows have the weight 0.
     """
+    if class_weight is None:
+        return np.ones(classes.shape[0])
     totals = np.bincount(indices, weights=sample_weight, minlength=classes.shape[0]).astype(np.float64)
     if isinstance(class_weight, str) and class_weight == "balanced" and (sample_weight is not None or not totals.all()):
         mean = totals.sum() / classes.shape[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -45,6 +48,22 @@ CALL = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in (
 derivatives of a thousand rows."""
 
 
+Derivatives = Callable[[Array], tuple[Array, Array]]
+"""Function of the raw scores that returns gradient and Hessian."""
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """What the rounds of one training have in common. Checking it anew takes longer than computing a thousand rows."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    derivatives: Derivatives
+
+    def are_like(self, raw: Any) -> bool:
+        return isinstance(raw, np.ndarray) and raw.shape == self.shape and raw.dtype == self.dtype
+
+
 class FocalObjectiveBase:
     """Gradient and Hessian of the focal loss, as a callable for a booster.
 
@@ -60,6 +79,9 @@ class FocalObjectiveBase:
 
     drop_bits = 0
     """Number of last bits of the float32 results that are rounded away for the library."""
+
+    dtype: Any = None
+    """Dtype in which the derivatives are computed. None stands for the dtype of the scores."""
 
     def __init__(
         self,
@@ -111,7 +133,7 @@ class FocalObjectiveBase:
         # replaced as a whole, so that threads that share an objective see a consistent state.
         self.__signature__ = CALL
         self._cache: tuple[Array, Array | None, int, Any, BinaryLossOnData | MulticlassLossOnData] | None = None
-        self._out: tuple[Array, Array] | None = None
+        self._again: _Rounds | None = None
 
     @property
     def floor(self) -> float:
@@ -140,18 +162,20 @@ class FocalObjectiveBase:
         hessian : ndarray of shape (n,) or (n, K), float32
             Positive.
         """
+        if (again := self._again) is not None and again.are_like(y_pred):
+            return again.derivatives(y_pred)
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
-        n_scores = 1 if raw.ndim == 1 else raw.shape[1]
-        data = self._on(labels, weight, n_scores, raw.dtype)
-        out = self._out
-        if out is None or out[0].shape != raw.shape:
-            # Column by column, which is the order in which the kernels write and LightGBM reads. XGBoost reads any
-            # order.
-            out = np.empty(raw.shape, np.float32, order="F"), np.empty(raw.shape, np.float32, order="F")
+        raw = raw.astype(self.dtype or raw.dtype, copy=False)
+        out = tuple(np.empty(raw.shape, np.float32, order="F") for _ in range(2))
+        derivatives = self._derivatives(labels, weight, 1 if raw.ndim == 1 else raw.shape[1], raw.dtype, out)
         if self.one_training:
-            self._out = out
-        return data.gradient_hessian(
-            raw,
+            self._again = _Rounds(raw.shape, raw.dtype, derivatives)
+        return derivatives(raw)
+
+    def _derivatives(self, labels: Array, weight: Array | None, n_scores: int, dtype: Any, out: Any) -> Derivatives:
+        """The function of the raw scores that fills ``out`` with both derivatives."""
+        return partial(
+            self._on(labels, weight, n_scores, dtype).gradient_hessian,
             scale=self.scale,
             hessian_factor=self.hessian_factor(n_scores),
             least=0.0 if self.max_step is None else 1.0 / self.max_step,
@@ -168,9 +192,7 @@ class FocalObjectiveBase:
         cache = self._cache
         if cache is not None:
             seen_labels, seen_weight, *seen_rest, data = cache
-            if seen_rest == [n_scores, dtype] and (
-                self.one_training or (_same(labels, seen_labels) and _same(weight, seen_weight))
-            ):
+            if seen_rest == [n_scores, dtype] and _same(labels, seen_labels) and _same(weight, seen_weight):
                 return data
         data = self.focal_loss.on(labels, n_scores, weight, dtype)
         # Copies, because the arrays may be views into memory that the caller changes later.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skfocal._common.labels import index_labels, one_dimensional, resolve_class_weight
+from skfocal._common.labels import distinct_labels, index_labels, one_dimensional, resolve_class_weight
 from skfocal._common.rows import check_float32_weight
 from skfocal._kernels.arguments import check_sample_weight
 from skfocal._kernels.blocks import Array
@@ -50,7 +50,7 @@ def summarize(y: Any, sample_weight: Any, X_rows: int | None = None) -> Summary:
     if missing.any() or (labels.dtype.kind == "O" and any(label is None for label in labels)):
         raise ValueError("y must hold no missing label, got one")
     try:
-        known, indices = np.unique(labels, return_inverse=True)
+        known, indices = distinct_labels(labels)
     except TypeError as error:
         raise ValueError(f"y must hold labels of one kind, got {labels[:5]!r}") from error
     counts = np.bincount(indices)

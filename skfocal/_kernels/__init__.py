@@ -1,8 +1,8 @@
-"""Focal loss on plain arrays: NumPy alone, no scikit-learn, no classes.
+"""Focal loss on plain arrays: NumPy and SciPy, no scikit-learn, no classes.
 
-``binary`` uses the signed margin, ``softmax`` uses K scores per row, and ``blocks`` iterates over the rows. They do not
-check their arguments. ``arguments`` checks and converts the arguments of public functions. ``unprepared`` lets the C
-code do this where it can.
+``binary`` uses the signed margin, ``softmax`` uses K scores per row, ``optimum`` finds the best constant scores, and
+``blocks`` iterates over the rows. They do not check their arguments. ``arguments`` checks and converts the arguments of
+public functions. ``unprepared`` lets the C code do this where it can.
 
 ``compiled`` contains loss, gradient and Hessian of both in C. If it is None, NumPy is used, and ``why_not_compiled``
 gives the reason: the C code was not built during the installation, the environment has ``SKFOCAL_COMPILED=0``, or the

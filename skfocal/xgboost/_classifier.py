@@ -16,6 +16,7 @@ from skfocal._common.rows import in_native_order
 from skfocal._common.state import learning, undisturbed
 from skfocal._common.warning import warn_user
 from skfocal._kernels.blocks import Array
+from skfocal.xgboost._booster_in_training import InTraining
 from skfocal.xgboost._evaluation import as_pairs
 from skfocal.xgboost._labels import SeveralLabelsMixin, rows_of, training_of
 from skfocal.xgboost._model_file import (
@@ -26,8 +27,7 @@ from skfocal.xgboost._model_file import (
     state_in_training,
 )
 from skfocal.xgboost._parameters import OWN_OBJECTIVES, check_parameters, in_memory, is_array_like, with_text_names
-from skfocal.xgboost._scores_in_training import ScoresInTraining
-from skfocal.xgboost._training import Training, check_continuation, with_known_info
+from skfocal.xgboost._training import Training, check_continuation
 
 
 class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
@@ -239,7 +239,8 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         self.__dict__.pop("_classes", None)  # for the parent, labels are indices
         self._training = training
         self.objective, self.eval_metric = training.objective, None
-        self.callbacks = [ScoresInTraining(), state, training.metrics.in_order, *(self.callbacks or [])]
+        in_order = [training.metrics.in_order] if keywords["eval_set"] else []
+        self.callbacks = [InTraining(), state, *in_order, *(self.callbacks or [])]
         super().fit(X, y, sample_weight=training.weight, **keywords)
         del self._training
 
@@ -261,7 +262,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
         of_bins = self._training.bin_weight(is_balanced=self.balanced_bins)
         data = super()._create_dmatrix(ref, weight=of_bins, **kwargs)
         if of_bins is weight:
-            return with_known_info(data)
+            return data
         if (
             self.balanced_bins
             and not isinstance(data, xgb.QuantileDMatrix)
@@ -273,7 +274,7 @@ class FocalXGBClassifier(SeveralLabelsMixin, xgb.XGBClassifier):
             )
         # The bins exist now. From here on the weights are those of the loss and the metrics.
         data.set_weight(np.empty(0, np.float32) if weight is None else weight)
-        return with_known_info(data)
+        return data
 
     @undisturbed
     def decision_function(

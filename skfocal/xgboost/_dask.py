@@ -30,6 +30,7 @@ from skfocal._common.partitions import (
 from skfocal._common.state import learning, undisturbed
 from skfocal._kernels.blocks import Array
 from skfocal.xgboost._bins import bin_weights
+from skfocal.xgboost._booster_in_training import InTraining
 from skfocal.xgboost._classifier import FocalXGBClassifier
 from skfocal.xgboost._evaluation import Metrics
 from skfocal.xgboost._model_file import put_state_if_it_can_be_told, state_in_training
@@ -192,7 +193,7 @@ class FocalDaskXGBClassifier(FocalXGBClassifier, xgb_dask.DaskXGBClassifier):
                 training.objective, factors, model.class_weights_ if sample_weight is None else None
             )
             state = state_in_training(model, rows.classes)
-            model.callbacks = [state, training.metrics.in_order, *(self.callbacks or [])]
+            model.callbacks = [InTraining(), state, training.metrics.in_order, *(self.callbacks or [])]
             weight = take_partitions(_weights(y_, sample_weight, model.class_weights_ * factors), filled)
             others["base_margin"] = take_partitions(others["base_margin"], filled)
             await xgb_dask.DaskXGBClassifier._fit_async(

@@ -26,21 +26,26 @@ from skfocal._common.saved_state import (
     state_of_others,
 )
 from skfocal._kernels.blocks import Array
+from skfocal.xgboost._booster_in_training import raw_scores
 from skfocal.xgboost._training import n_labels_of
 
 STATE, TREES = "skfocal", "skfocal_trees"
 
 
 def state_in_training(classifier: Any, classes: Array) -> StateInModel:
-    """Callback that stores the state of the classifier in the booster, if its labels can be saved."""
+    """Callback that stores the state of the classifier in the booster, if its labels can be saved.
+
+    Only callbacks see the booster between two rounds. Without any, it is enough to store the rounds at the end.
+    """
     try:
-        return StateInModel(_state(classifier, classes).to_text())
+        text = _state(classifier, classes).to_text()
     except ValueError:  # such labels can be fitted, but not saved
-        return StateInModel(None)
+        text = None
+    return StateInEachRound(text) if classifier.callbacks else StateInModel(text)
 
 
 class StateInModel(xgb.callback.TrainingCallback):
-    """Sets the attributes of the booster. It precedes callbacks that write files."""
+    """Sets the attributes of the booster before and after training."""
 
     def __init__(self, text: str | None) -> None:
         self.text = text
@@ -50,9 +55,20 @@ class StateInModel(xgb.callback.TrainingCallback):
         model.set_attr(**{STATE: self.text, TREES: None})
         return model
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+    def after_training(self, model: Any) -> Any:
+        self._store_rounds(model)
+        return model
+
+    def _store_rounds(self, model: Any) -> None:
         if self.text is not None:
             model.set_attr(**{TREES: json.dumps({"rounds": model.num_boosted_rounds()})})
+
+
+class StateInEachRound(StateInModel):
+    """Sets the attributes after each round as well. It precedes callbacks that write files."""
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        self._store_rounds(model)
         return False
 
 
@@ -89,8 +105,7 @@ def _of_missing_row(booster: xgb.Booster) -> Array:
         feature_names=booster.feature_names,
         feature_types=booster.feature_types,
     )
-    scores: Array = booster.predict(row, output_margin=True).ravel()
-    return scores
+    return raw_scores(booster, row).ravel()
 
 
 def load(classifier: Any, fname: Any, load_parent: Callable[[Any], None]) -> SavedState:

@@ -64,7 +64,8 @@ def default_min_child_weight(loss: FocalLoss, totals: Array, scale: float) -> fl
     gamma = loss.gamma_per_class(totals.shape[0])
     if not gamma.any():
         return 1.0
-    in_doubt = [FocalLoss(of_class).gradient_hessian([1], [0.0])[1][0] for of_class in gamma.tolist()]
-    weight_of_class = scale * np.array(in_doubt) * totals
+    distinct, of_class = np.unique(gamma, return_inverse=True)
+    in_doubt = np.array([FocalLoss(g).gradient_hessian([1], [0.0])[1][0] for g in distinct.tolist()])
+    weight_of_class = scale * in_doubt[of_class] * totals
     # Not below the lower bound of a Hessian, because XGBoost accepts no number that is 0 in float32.
     return _nine_digits(np.clip(0.25 * weight_of_class[totals > 0].min(), TINY_HESSIAN, 1.0))

@@ -69,15 +69,6 @@ def n_labels_of(booster: xgb.Booster) -> int:
     return max(1, int(known.get("num_target", 1)))
 
 
-def with_known_info(data: Any) -> Any:
-    """The training data with stored labels and weights. XGBoost reads them in each round, and this takes longer than
-    the derivatives of a thousand rows.
-    """
-    label, weight = data.get_label(), data.get_weight()
-    data.get_label, data.get_weight = lambda: label, lambda: weight
-    return data
-
-
 def check_continuation(xgb_model: Any, classes: Array, n_labels: int = 1) -> None:
     """Raise an error if the model from which training continues has other labels."""
     booster = getattr(xgb_model, "_Booster", xgb_model)

@@ -221,6 +221,23 @@ def test_a_model_trained_further_by_others_is_no_focal_one(problem, how, file):
         FocalXGBClassifier().load_model(file)
 
 
+@pytest.mark.parametrize("callbacks", [None, []], ids=str)
+def test_the_result_of_xgboost_train_is_a_model_before_fit_returns(problem, callbacks, monkeypatch):
+    # This is where the loggers of other libraries store it.
+    X, y, _ = problem
+    files = []
+
+    def watched(*args, **keywords):
+        booster = train(*args, **keywords)
+        files.append(booster.save_raw())
+        return booster
+
+    train = xgb.sklearn.train
+    monkeypatch.setattr(xgb.sklearn, "train", watched)
+    clf = fit(X, y, callbacks=callbacks)
+    assert_same(loaded(files[0]), clf, X)
+
+
 def test_a_checkpoint_trained_further_by_others_is_no_focal_one(problem, tmp_path):
     X, y, _ = problem
     fit(X, y, callbacks=[xgb.callback.TrainingCheckPoint(tmp_path, interval=3)])

@@ -9,8 +9,8 @@ from sklearn.datasets import load_iris
 
 xgb = pytest.importorskip("xgboost", exc_type=ImportError)
 
-from skfocal.xgboost import FocalXGBClassifier, _scores_in_training  # noqa: E402
-from skfocal.xgboost._scores_in_training import CONFIG, BoosterInTraining, ScoresInTraining, raw_scores  # noqa: E402
+from skfocal.xgboost import FocalXGBClassifier, _booster_in_training  # noqa: E402
+from skfocal.xgboost._booster_in_training import BoosterInTraining, InTraining, raw_scores  # noqa: E402
 
 QUIET = {"n_estimators": 5, "n_jobs": 1}
 
@@ -40,14 +40,14 @@ def test_the_private_names_of_xgboost_that_are_used_are_there(imbalanced):
 
     Asked(**QUIET).fit(*imbalanced)
     assert asked == ["_configure_fit", "_create_dmatrix"], "skfocal/xgboost/_classifier.py: fit calls other methods"
-    assert _scores_in_training._LIB is not None, "skfocal/xgboost/_scores_in_training.py: training is slower"
+    assert _booster_in_training._LIB is not None, "skfocal/xgboost/_booster_in_training.py: training is slower"
 
 
 @pytest.mark.parametrize(
     "parameters", [{}, {"booster": "dart", "rate_drop": 0.5}, {"early_stopping_rounds": 2}], ids=str
 )
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_model_is_the_same_without_quick_scores(monkeypatch, n_classes, parameters):
+def test_a_model_is_the_same_without_quick_rounds(monkeypatch, n_classes, parameters):
     X, y = load_iris(return_X_y=True)
     X, y = X[y < n_classes], y[y < n_classes]
 
@@ -58,15 +58,15 @@ def test_a_model_is_the_same_without_quick_scores(monkeypatch, n_classes, parame
         return clf.get_booster().save_raw(), clf.evals_result()
 
     quick = model()
-    monkeypatch.setattr(_scores_in_training, "_LIB", None)
+    monkeypatch.setattr(_booster_in_training, "_LIB", None)
     assert model() == quick
 
 
-def test_several_labels_have_quick_scores_too(monkeypatch):
+def test_several_labels_have_quick_rounds_too(monkeypatch):
     X, y = load_iris(return_X_y=True)
     Y = np.eye(3, dtype=int)[y]
     quick = FocalXGBClassifier(**QUIET).fit(X, Y).get_booster().save_raw()
-    monkeypatch.setattr(_scores_in_training, "_LIB", None)
+    monkeypatch.setattr(_booster_in_training, "_LIB", None)
     assert FocalXGBClassifier(**QUIET).fit(X, Y).get_booster().save_raw() == quick
 
 
@@ -77,12 +77,12 @@ def test_quick_scores_are_those_of_the_booster(n_classes):
     objective = {"objective": "multi:softprob", "num_class": 3} if n_classes == 3 else {"objective": "binary:logistic"}
     booster = xgb.train(objective, data, 3)
     for rows in (data, data.slice([0, 7]), data.slice([3])):
-        scores = raw_scores(booster, rows, CONFIG[False])
+        scores = raw_scores(booster, rows)
         assert_array_equal(scores, booster.predict(rows, output_margin=True))
         assert scores.dtype == np.float32
-    before = raw_scores(booster, data, CONFIG[False])
+    before = raw_scores(booster, data)
     kept = before.copy()
-    raw_scores(booster, data.slice([1]), CONFIG[False])
+    raw_scores(booster, data.slice([1]))
     assert_array_equal(before, kept)  # a copy of XGBoost's memory
 
 
@@ -125,5 +125,5 @@ def test_a_booster_of_another_class_stays_what_it_is():
     class Mine(xgb.Booster):
         pass
 
-    callback = ScoresInTraining()
+    callback = InTraining()
     assert type(callback.after_training(callback.before_training(Mine()))) is Mine
