@@ -254,6 +254,8 @@ def test_bad_arguments(named):
     FocalTemperatureScaling(base, cv=LeaveOneOut(), ensemble=False).fit(X[::12], y[::12])
     # As many draws as one likes, of few rows: they are no folds.
     FocalTemperatureScaling(base, cv=ShuffleSplit(30, test_size=0.5, random_state=0)).fit(X[::6], y[::6])
+    with pytest.raises(ValueError, match=rf"cv must be able to split y: .*n_splits={len(y)}"):
+        FocalTemperatureScaling(base, cv=len(y)).fit(X, y)
     once = np.where(np.arange(len(y)) == 5, "once", y)
     with pytest.raises(ValueError, match=r"cv must leave rows of every class of y, .*'once'\], to train on"):
         FocalTemperatureScaling(base, cv=[(np.arange(6, 170), np.arange(6))]).fit(X, once)

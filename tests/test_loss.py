@@ -200,6 +200,11 @@ def test_constant_of_one_class_is_finite():
     assert np.isfinite(FocalLoss((0.0, 1.0, 2.0)).fit_intercept_only([1, 1, 1])).all()
 
 
+def test_constant_of_no_row_is_an_error():
+    with pytest.raises(ValueError, match="y_true must have at least one label, got 0"):
+        FocalLoss().fit_intercept_only([])
+
+
 def test_copies_and_comparison():
     loss = FocalLoss([0.5, 1], np.array([1.0, 2.0]))
     for other in (pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss), FocalLoss((0.5, 1.0), (1.0, 2.0))):

@@ -27,6 +27,8 @@ def test_multiclass_with_a_class_missing():
     z = np.random.default_rng(0).normal(size=(3, 3))
     expected = FocalLoss(2.0, (1.0, 2.0, 3.0))([2, 0, 2], z)
     assert_allclose(focal_loss(["c", "a", "c"], z, alpha=[1, 2, 3], labels=["a", "b", "c"]), expected)
+    with pytest.raises(ValueError, match=r"labels must name each class once, got \['a', 'b', 'a'\]"):
+        focal_loss(["a", "b", "a"], z, labels=["a", "b", "a"])
     with pytest.raises(ValueError, match="labels must name the 3 classes"):
         focal_loss(["c", "a", "c"], z)
     with pytest.raises(ValueError, match=r"y_true must hold labels among .* got 'd'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +65,7 @@ class _Rounds:
         return isinstance(raw, np.ndarray) and raw.shape == self.shape and raw.dtype == self.dtype
 
 
-class FocalObjectiveBase:
+class FocalObjectiveBase(ABC):
     """Gradient and Hessian of the focal loss, as a callable for a booster.
 
     ``train`` calls it as ``objective(raw_prediction, data_set)``. The scikit-learn classes of the libraries call it as
@@ -140,9 +141,9 @@ class FocalObjectiveBase:
         """Lower bound of the Hessian without ``max_step``."""
         return TINY_HESSIAN
 
+    @abstractmethod
     def hessian_factor(self, n_scores: int) -> float:
         """Factor by which the library multiplies the diagonal Hessian of its own loss."""
-        raise AttributeError(f"{type(self).__name__} has no hessian_factor")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None) -> tuple[Array, Array]:
         """Gradient and Hessian of each row.

@@ -325,7 +325,7 @@ def test_voting(name, voting, weights, rows):
 
 @each
 @pytest.mark.parametrize("passthrough", [False, True])
-@pytest.mark.parametrize("method", ["auto", "decision_function"])
+@pytest.mark.parametrize("method", ["auto", "decision_function", "predict"])
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_stacking(name, passthrough, method, rows):
     X, labels = rows
@@ -356,6 +356,13 @@ def test_isotonic_calibration_is_a_line_between_its_points(rows):
     calibrated = CalibratedClassifierCV(FocalLogisticRegression(), method="isotonic", cv=3).fit(X, labels)
     X = np.vstack([X[:-1] * t + X[1:] * (1 - t) for t in np.linspace(0, 1, 7)])
     assert_same(calibrated, X, atol=1e-10, initial_types=[("X", DoubleTensorType([None, X.shape[1]]))])
+
+
+def test_isotonic_calibration_of_one_point_is_a_constant(rows):
+    X, labels = rows
+    clf = FocalLogisticRegression(C=1e-12).fit(X, labels)
+    calibrated = CalibratedClassifierCV(FrozenEstimator(clf), method="isotonic").fit(np.repeat(X[:1], 6, 0), labels[:6])
+    assert_same(calibrated, X)
 
 
 @each_of_trees

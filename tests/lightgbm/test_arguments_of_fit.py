@@ -101,6 +101,16 @@ def test_the_training_data_among_the_sets_are_called_as_by_the_parent(imbalanced
         ({"eval_class_weight": [{0: np.nan}]}, ValueError, r"eval_class_weight\[0\] must have finite numbers >= 0"),
         ({"eval_init_score": ["short"]}, ValueError, r"eval_init_score\[0\] must be numbers of shape \(750,\)"),
         ({"eval_init_score": ["texts"]}, ValueError, r"eval_init_score\[0\] must be numbers of shape \(750,\)"),
+        (
+            {"eval_class_weight": ["balanced"] * 2},
+            ValueError,
+            "eval_class_weight must have an entry per evaluation set",
+        ),
+        (
+            {"eval_init_score": 1},
+            TypeError,
+            "eval_init_score must be a list or a dict with an entry per evaluation set",
+        ),
         ({"init_model": 3}, TypeError, "init_model must be a model, a booster or the path of a model file, got 3"),
         ({"init_model": "three trees an iteration"}, ValueError, "init_model must have 1 trees an iteration"),
     ],

@@ -18,6 +18,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, LeaveOneGroupOut, 
 from sklearn.preprocessing import StandardScaler
 
 from skfocal.linear_model import FocalLogisticRegression, FocalLogisticRegressionCV
+from skfocal.linear_model._candidates import check_takes_weights
+from skfocal.linear_model._path import knowing_the_classes
 from skfocal.metrics import neg_focal_loss_scorer
 
 PRECISE = {"tol": 1e-9, "max_iter": 10_000}
@@ -236,6 +238,12 @@ def test_a_metric_of_labels_is_left_as_it_is_where_a_class_is_missing():
     clf = FocalLogisticRegressionCV([1.0], Cs=[0.1], **params).fit(X, y)
     model = FocalLogisticRegression(1.0, C=0.1).fit(X[train], y[train])
     assert_allclose(clf.scores_.item(), f1_score(y[test], model.predict(X[test]), average="weighted"))
+
+
+def test_a_metric_that_cannot_be_told_of_the_classes_is_left_as_it_is():
+    scorer = make_scorer(lambda y, p: float(len(p)), response_method="predict_proba")
+    assert knowing_the_classes(scorer, np.array(["a", "b", "c"]), np.array([0, 1])) is scorer
+    check_takes_weights(make_scorer(max), "max")  # has no signature
 
 
 def test_the_private_names_of_a_scorer():

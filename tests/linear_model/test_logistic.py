@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfocal import FocalLoss
 from skfocal.linear_model import FocalLogisticRegression
+from skfocal.linear_model._objective import _cholesky
 from skfocal.linear_model._solve import SOLVERS
 
 PRECISE = {"tol": 1e-8, "max_iter": 10_000}
@@ -161,9 +162,25 @@ def test_convergence_warning_says_what_to_do(imbalanced):
         FocalLogisticRegression(max_iter=2).fit(*imbalanced)
 
 
-def test_verbose_prints_the_objective(imbalanced, capsys):
-    FocalLogisticRegression(verbose=1).fit(*imbalanced)
-    assert "lbfgs iteration 1: objective" in capsys.readouterr().out
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_verbose_prints_the_objective(solver, imbalanced, capsys):
+    FocalLogisticRegression(solver=solver, verbose=1).fit(*imbalanced)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{solver} iteration 1: objective")
+    values = [float(line.split("objective ")[1].split(",")[0]) for line in lines if "objective " in line]
+    assert values[-1] <= values[0]
+
+
+def test_cholesky_factors_of_what_is_positive_up_to_rounding():
+    d = 5
+    root = np.random.default_rng(0).normal(size=(2, d, d - 2))  # of rank d - 2
+    curvature = root @ root.transpose(0, 2, 1)
+    curvature[1] -= 1e-13 * np.eye(d)
+    factors = _cholesky(curvature.copy())
+    assert_allclose(factors @ factors.transpose(0, 2, 1), curvature, atol=1e-8 * np.trace(curvature[0]))
+    assert_array_equal(factors, np.tril(factors))
+    with pytest.raises(np.linalg.LinAlgError):
+        _cholesky(np.array([np.diag([1.0, -5.0])]))
 
 
 def test_trust_krylov_bears_garbage_in_fresh_memory(monkeypatch):
