@@ -335,7 +335,7 @@ def test_bagging_of_a_rare_class(imbalanced):
     # Rows that are not drawn weigh nothing. If that are both rows of a class, it stays known.
     X, y = imbalanced
     y = (np.cumsum(y) <= 2) & (y == 1)
-    bag = BaggingClassifier(FocalHistGradientBoostingClassifier(max_iter=2), n_estimators=30, random_state=0).fit(X, y)
+    bag = BaggingClassifier(FocalHistGradientBoostingClassifier(max_iter=2), n_estimators=12, random_state=0).fit(X, y)
     drawn = [y[rows].sum() for rows in bag.estimators_samples_]
     assert min(drawn) == 0
     for clf, n_drawn in zip(bag.estimators_, drawn):
