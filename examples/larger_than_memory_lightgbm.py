@@ -57,18 +57,27 @@ def main():
             size += X.nbytes
         y = np.concatenate(labels)
         resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-        print(f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {y.mean():.3%} positive")
+        print(
+            f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {y.mean():.3%} positive"
+        )
 
         objective = FocalObjective(gamma=1.0)
         start = objective.focal_loss.fit_intercept_only(y)
-        params = {"objective": objective, "num_threads": 2, "verbosity": -1, "bin_construct_sample_cnt": 100_000}
+        params = {
+            "objective": objective,
+            "num_threads": 2,
+            "verbosity": -1,
+            "bin_construct_sample_cnt": 100_000,
+        }
         parts = [Rows(folder / f"{i}.npy") for i in range(N_BLOCKS)]
         train = lgb.Dataset(parts, y, init_score=np.full(len(y), start), params=params)
         booster = lgb.train(params, train, ROUNDS)
         X, y = block(N_BLOCKS)
         p = objective.focal_loss.predict_proba(booster.predict(X) + start)[:, 1]
         print(f"mean probability {p.mean():.4f}, positive share {y.mean():.4f}")
-        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB")
+        print(
+            f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"
+        )
 
 
 if __name__ == "__main__":

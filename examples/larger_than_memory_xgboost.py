@@ -61,7 +61,9 @@ def main():
             positives, size = positives + int(y.sum()), size + X.nbytes
         resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
         share = positives / (N_BLOCKS * BLOCK)
-        print(f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {share:.3%} positive")
+        print(
+            f"table {size / 2**20:.0f} MiB, limit {LIMIT / 2**20:.0f} MiB, {share:.3%} positive"
+        )
 
         objective = FocalObjective(gamma=1.0)
         # The start needs only the number of rows of each class.
@@ -80,9 +82,13 @@ def main():
         )
         del train  # deletes its files as well, before their folder is deleted
         X, y = block(N_BLOCKS)
-        p = FocalLoss(1.0).predict_proba(booster.inplace_predict(X, predict_type="margin"))[:, 1]
+        p = FocalLoss(1.0).predict_proba(
+            booster.inplace_predict(X, predict_type="margin")
+        )[:, 1]
         print(f"mean probability {p.mean():.4f}, positive share {y.mean():.4f}")
-        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB")
+        print(
+            f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"
+        )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ from sklearn.model_selection import TunedThresholdClassifierCV, train_test_split
 from skfocal.lightgbm import FocalLGBMClassifier
 
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-table = np.loadtxt(HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str)
+table = np.loadtxt(
+    HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str
+)
 X_all, state = table[:, :-1].astype(float), table[:, -1]
 # "Rad.Flow" is the normal state. All states except for it and the two other frequent states are anomalies.
 anomaly = ~np.isin(state, ["Rad.Flow", "High", "Bypass"])
@@ -51,14 +53,22 @@ def precision_at_k(y, score):
 scores, threshold = {}, {}
 for share in (0.01, 0.001):
     X, y = at_share(share)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
-    print(f"\n{share:.1%} anomalies: {y_train.sum()} to learn from, {y_test.sum()} to find in {len(y_test)} rows")
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.5, stratify=y, random_state=0
+    )
+    print(
+        f"\n{share:.1%} anomalies: {y_train.sum()} to learn from, {y_test.sum()} to find in {len(y_test)} rows"
+    )
     forest = IsolationForest(random_state=0).fit(X_train)
     models = {
         "IsolationForest": -forest.score_samples(X_test),
-        "LightGBM": LGBMClassifier(n_jobs=1, verbosity=-1).fit(X_train, y_train).predict_proba(X_test)[:, 1],
+        "LightGBM": LGBMClassifier(n_jobs=1, verbosity=-1)
+        .fit(X_train, y_train)
+        .predict_proba(X_test)[:, 1],
     }
-    focal = TunedThresholdClassifierCV(FocalLGBMClassifier(1.0, n_jobs=1, verbosity=-1), scoring="f1", cv=3)
+    focal = TunedThresholdClassifierCV(
+        FocalLGBMClassifier(1.0, n_jobs=1, verbosity=-1), scoring="f1", cv=3
+    )
     focal.fit(X_train, y_train)
     models["focal LightGBM"] = focal.predict_proba(X_test)[:, 1]
     for name, score in models.items():
@@ -85,10 +95,19 @@ for axis, (share, (models, y_test)) in zip(axes, scores.items(), strict=True):
         alerts = np.arange(1, len(right) + 1)
         axis.plot(alerts * per_day, right * per_day, label=name, color=colors[name])
     n_alerts = (models["focal LightGBM"] >= threshold[share]).sum() * per_day
-    axis.axvline(n_alerts, color=colors["focal LightGBM"], linestyle=":", label="tuned threshold of the focal model")
+    axis.axvline(
+        n_alerts,
+        color=colors["focal LightGBM"],
+        linestyle=":",
+        label="tuned threshold of the focal model",
+    )
     a_day = share * 10_000
     axis.plot([0, a_day], [0, a_day], color="0.8", linewidth=1, zorder=0)
-    axis.set(xlim=(0, 4 * a_day), ylim=(0, 1.1 * a_day), title=f"{share:.1%} anomalies, 10,000 rows a day")
+    axis.set(
+        xlim=(0, 4 * a_day),
+        ylim=(0, 1.1 * a_day),
+        title=f"{share:.1%} anomalies, 10,000 rows a day",
+    )
     axis.set(xlabel="alerts a day", ylabel="right alerts a day")
 axes[0].legend(frameon=False, loc="lower right")
 plt.show()

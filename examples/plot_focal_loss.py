@@ -35,14 +35,18 @@ ax.set(ylim=(0, 5), title="focal loss of one row")
 
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
 for kind, ax in zip(("gradient", "hessian"), axes, strict=True):
-    FocalLossDisplay.from_params([0.0, 0.5, 1.0, 2.0, 5.0], kind=kind, against="margin", ax=ax)
+    FocalLossDisplay.from_params(
+        [0.0, 0.5, 1.0, 2.0, 5.0], kind=kind, against="margin", ax=ax
+    )
     ax.set(title=f"{kind} by the margin")
 
 for gamma in (0.5, 1.0, 2.0, 5.0):
     margin = np.linspace(-8, 0, 8001)
     hessian = FocalLoss(gamma).gradient_hessian(np.ones(8001, dtype=int), margin)[1]
     turn = margin[hessian > 0][0]
-    print(f"gamma {gamma:g}: negative below the margin {turn:.2f}, which is p_t = {1 / (1 + np.exp(-turn)):.3f}")
+    print(
+        f"gamma {gamma:g}: negative below the margin {turn:.2f}, which is p_t = {1 / (1 + np.exp(-turn)):.3f}"
+    )
 
 # %%
 # Which rows make up the loss?

@@ -18,10 +18,16 @@ from sklearn.model_selection import train_test_split
 from skfocal.ensemble import FocalHistGradientBoostingClassifier
 
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-table = np.loadtxt(HERE / "data" / "hypothyroid.csv.gz", delimiter=",", skiprows=1, dtype=str)
+table = np.loadtxt(
+    HERE / "data" / "hypothyroid.csv.gz", delimiter=",", skiprows=1, dtype=str
+)
 X, y = np.where(table[:, :-1] == "", "nan", table[:, :-1]).astype(float), table[:, -1]
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
-print(f"{np.mean(y == 'pos'):.1%} of {len(y)} are positive, {np.isnan(X).mean():.0%} of the values are missing")
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.4, stratify=y, random_state=0
+)
+print(
+    f"{np.mean(y == 'pos'):.1%} of {len(y)} are positive, {np.isnan(X).mean():.0%} of the values are missing"
+)
 
 # %%
 # The same trees, and others
@@ -39,10 +45,16 @@ models = {
 }
 for name, model in models.items():
     proba = model.fit(X_train, y_train).predict_proba(X_test)[:, 1]
-    precision, loss = average_precision_score(y_test == "pos", proba), log_loss(y_test, proba)
+    precision, loss = (
+        average_precision_score(y_test == "pos", proba),
+        log_loss(y_test, proba),
+    )
     print(f"{name:<24} average precision {precision:.3f}, log loss {loss:.4f}")
 same, parent = models["gamma 0, no bound"], models["log loss, scikit-learn"]
-print("the parent's scores, to the last bit:", np.array_equal(same.decision_function(X), parent.decision_function(X)))
+print(
+    "the parent's scores, to the last bit:",
+    np.array_equal(same.decision_function(X), parent.decision_function(X)),
+)
 
 # %%
 # Round by round

@@ -18,12 +18,16 @@ from sklearn.model_selection import train_test_split
 from skfocal.lightgbm import FocalLGBMClassifier
 
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-table = np.loadtxt(HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str)
+table = np.loadtxt(
+    HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str
+)
 classes, counts = np.unique(table[:, -1], return_counts=True)
 frequent = np.isin(table[:, -1], classes[counts > 1000])
 table = table[~frequent | (np.arange(len(table)) % 3 == 0)]
 X, y = table[:, :-1].astype(float), table[:, -1]
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.3, stratify=y, random_state=0
+)
 
 # %%
 # Average precision of each class
@@ -44,7 +48,10 @@ models = {
 precision = {}
 for name, model in models.items():
     proba = model.fit(X_train, y_train).predict_proba(X_test)
-    precision[name] = [average_precision_score(y_test == c, proba[:, k]) for k, c in enumerate(model.classes_)]
+    precision[name] = [
+        average_precision_score(y_test == c, proba[:, k])
+        for k, c in enumerate(model.classes_)
+    ]
     print(f"{name:<24} macro average precision {np.mean(precision[name]):.3f}")
 
 # %%
@@ -52,10 +59,22 @@ for name, model in models.items():
 # ----------------------------------------------
 
 order = np.argsort([np.sum(y_train == name) for name in np.unique(y_train)])
-names = [f"{name}\n{np.sum(y_train == name)} rows" for name in np.unique(y_train)[order]]
+names = [
+    f"{name}\n{np.sum(y_train == name)} rows" for name in np.unique(y_train)[order]
+]
 figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
 for i, (name, values) in enumerate(precision.items()):
-    ax.bar(np.arange(len(names)) + 0.2 * (i - 1.5), np.array(values)[order], 0.19, label=name)
-ax.set(xticks=range(len(names)), xticklabels=names, ylabel="average precision", ylim=(0, 1.25))
+    ax.bar(
+        np.arange(len(names)) + 0.2 * (i - 1.5),
+        np.array(values)[order],
+        0.19,
+        label=name,
+    )
+ax.set(
+    xticks=range(len(names)),
+    xticklabels=names,
+    ylabel="average precision",
+    ylim=(0, 1.25),
+)
 ax.legend(frameon=False, ncols=4, fontsize="small", loc="upper center")
 plt.show()

@@ -21,14 +21,20 @@ from skfocal.lightgbm import FocalMetric as LGBMetric, FocalObjective as LGBObje
 from skfocal.xgboost import FocalMetric as XGBMetric, FocalObjective as XGBObjective
 
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-table = np.loadtxt(HERE / "data" / "hypothyroid.csv.gz", delimiter=",", skiprows=1, dtype=str)
+table = np.loadtxt(
+    HERE / "data" / "hypothyroid.csv.gz", delimiter=",", skiprows=1, dtype=str
+)
 X = np.where(table[:, :-1] == "", "nan", table[:, :-1]).astype(float)
 y = (table[:, -1] == "pos").astype(int)
-X_train, X_valid, y_train, y_valid = train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
+X_train, X_valid, y_train, y_valid = train_test_split(
+    X, y, test_size=0.4, stratify=y, random_state=0
+)
 
 loss = FocalLoss(gamma=1.0)
 start = loss.fit_intercept_only(y_train)
-print(f"the constant score of least loss: {start:.3f}; the log-odds: {np.log(y.mean() / (1 - y.mean())):.3f}")
+print(
+    f"the constant score of least loss: {start:.3f}; the log-odds: {np.log(y.mean() / (1 - y.mean())):.3f}"
+)
 
 # %%
 # LightGBM
@@ -38,10 +44,17 @@ print(f"the constant score of least loss: {start:.3f}; the log-odds: {np.log(y.m
 # scores again.
 
 train_set = lgb.Dataset(X_train, y_train, init_score=np.full(len(y_train), start))
-valid_set = lgb.Dataset(X_valid, y_valid, init_score=np.full(len(y_valid), start), reference=train_set)
+valid_set = lgb.Dataset(
+    X_valid, y_valid, init_score=np.full(len(y_valid), start), reference=train_set
+)
 history = {}
 booster = lgb.train(
-    {"objective": LGBObjective(gamma=1.0), "learning_rate": 0.05, "verbosity": -1, "num_threads": 1},
+    {
+        "objective": LGBObjective(gamma=1.0),
+        "learning_rate": 0.05,
+        "verbosity": -1,
+        "num_threads": 1,
+    },
     train_set,
     num_boost_round=300,
     valid_sets=[valid_set],
@@ -58,7 +71,12 @@ scores = {"LightGBM": booster.predict(X_valid, raw_score=True) + start}
 
 xgb_history = {}
 xgb_booster = xgb.train(
-    {"base_score": start, "learning_rate": 0.05, "nthread": 1, "disable_default_eval_metric": True},
+    {
+        "base_score": start,
+        "learning_rate": 0.05,
+        "nthread": 1,
+        "disable_default_eval_metric": True,
+    },
     xgb.DMatrix(X_train, y_train),
     num_boost_round=300,
     obj=XGBObjective(gamma=1.0),
@@ -69,14 +87,19 @@ xgb_booster = xgb.train(
     verbose_eval=False,
 )
 best = slice(0, xgb_booster.best_iteration + 1)
-scores["XGBoost"] = xgb_booster.predict(xgb.DMatrix(X_valid), output_margin=True, iteration_range=(0, best.stop))
+scores["XGBoost"] = xgb_booster.predict(
+    xgb.DMatrix(X_valid), output_margin=True, iteration_range=(0, best.stop)
+)
 
 # %%
 # Probabilities
 # -------------
 
 for name, raw in scores.items():
-    p, sigmoid = loss.predict_proba(raw)[:, 1], loss.predict_proba(raw, calibration=None)[:, 1]
+    p, sigmoid = (
+        loss.predict_proba(raw)[:, 1],
+        loss.predict_proba(raw, calibration=None)[:, 1],
+    )
     print(f"{name}: average precision {average_precision_score(y_valid, p):.3f}, log loss {log_loss(y_valid, p):.4f}, "
           f"of the bare sigmoid {log_loss(y_valid, sigmoid):.4f}")  # fmt: skip
 

@@ -36,9 +36,14 @@ from skfocal.torch import BinaryFocalLoss
 DATA = (Path(__file__).parent if "__file__" in globals() else Path.cwd()) / "data"
 table = np.loadtxt(DATA / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str)
 X, y = table[:, [1, 2, 3, 5]].astype(float), (table[:, -1] == "High").astype(np.float32)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.4, stratify=y, random_state=0
+)
 scaler = QuantileTransformer(output_distribution="normal").fit(X_train)
-X_train, X_test = (torch.tensor(scaler.transform(part), dtype=torch.float32) for part in (X_train, X_test))
+X_train, X_test = (
+    torch.tensor(scaler.transform(part), dtype=torch.float32)
+    for part in (X_train, X_test)
+)
 
 # %%
 # Two networks that differ in their loss
@@ -55,7 +60,9 @@ def train(criterion, epochs=20, batch_size=512, learning_rate=1e-2):
     )  # fmt: skip
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-4)
     n_steps = epochs * -(-len(X_train) // batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=n_steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=n_steps
+    )
     target = torch.tensor(y_train)
     for _ in range(epochs):
         for rows in torch.randperm(len(X_train)).split(batch_size):
@@ -88,7 +95,9 @@ for name, p in probabilities.items():
     p = p.double().numpy()
     log_losses[name] = log_loss(y_test, p)
     ratio = log_losses[name] / log_losses["cross-entropy, sigmoid"]
-    print(f"{name:<24} {log_losses[name]:>9.4f} {ratio:>13.3f} {average_precision_score(y_test, p):>14.4f}")
+    print(
+        f"{name:<24} {log_losses[name]:>9.4f} {ratio:>13.3f} {average_precision_score(y_test, p):>14.4f}"
+    )
 
 # %%
 # Reliability
@@ -98,14 +107,27 @@ for name, p in probabilities.items():
 
 figure, ax = plt.subplots(figsize=(5.5, 5.2), layout="constrained")
 ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
-for (name, p), color in zip(probabilities.items(), ("#3182bd", "#e6550d", "#31a354"), strict=True):
+for (name, p), color in zip(
+    probabilities.items(), ("#3182bd", "#e6550d", "#31a354"), strict=True
+):
     p = p.numpy()
     tenth = np.minimum((10 * p).astype(int), 9)
     filled = [i for i in range(10) if np.sum(tenth == i) >= 50]
     predicted = [p[tenth == i].mean() for i in filled]
     observed = [y_test[tenth == i].mean() for i in filled]
-    ax.plot(predicted, observed, color=color, marker="o", label=f"{name}: log loss {log_losses[name]:.3f}")
-ax.set(xlabel="predicted probability, by tenths", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
+    ax.plot(
+        predicted,
+        observed,
+        color=color,
+        marker="o",
+        label=f"{name}: log loss {log_losses[name]:.3f}",
+    )
+ax.set(
+    xlabel="predicted probability, by tenths",
+    ylabel="observed share",
+    xlim=(0, 1),
+    ylim=(0, 1),
+)
 ax.legend(loc="upper left", fontsize="small")
 picture = Path("neural_network.png").absolute()
 figure.savefig(picture, dpi=120)

@@ -19,14 +19,18 @@ from xgboost import XGBClassifier
 from skfocal.xgboost import FocalXGBClassifier
 
 HERE = Path(__file__).parent if "__file__" in globals() else Path.cwd()
-table = np.loadtxt(HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str)
+table = np.loadtxt(
+    HERE / "data" / "shuttle.csv.gz", delimiter=",", skiprows=1, dtype=str
+)
 states, counts = np.unique(table[:, -1], return_counts=True)
 # A quarter of the rows of the frequent states, and every row of the others.
 frequent = np.isin(table[:, -1], states[counts > 1000])
 table = table[~frequent | (np.arange(len(table)) % 4 == 0)]
 names = states[np.argsort(-counts)][1:]
 X, Y = table[:, :-1].astype(float), (table[:, -1:] == names).astype(int)
-X_train, X_test, Y_train, Y_test = train_test_split(X, Y, test_size=0.5, stratify=table[:, -1], random_state=0)
+X_train, X_test, Y_train, Y_test = train_test_split(
+    X, Y, test_size=0.5, stratify=table[:, -1], random_state=0
+)
 n_rows = Y_train.sum(axis=0)
 print(f"{len(X_train)} rows to train on; with each label:")
 print(", ".join(f"{name} {n}" for name, n in zip(names, n_rows, strict=True)))
@@ -51,7 +55,9 @@ precision = {}
 for name, model in models.items():
     proba = model.fit(X_train, Y_train).predict_proba(X_test)
     precision[name] = average_precision_score(Y_test, proba, average=None)
-    print(f"{name:<28} average precision, mean of the labels {precision[name].mean():.3f}")
+    print(
+        f"{name:<28} average precision, mean of the labels {precision[name].mean():.3f}"
+    )
 
 # %%
 # Label by label
@@ -63,9 +69,20 @@ for name, model in models.items():
 figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
 colors = ["#fdae6b", "#6baed6", "#d94801", "#08519c"]
 for i, (name, values) in enumerate(precision.items()):
-    ax.bar(np.arange(len(names)) + 0.2 * (i - 1.5), values, 0.19, label=name, color=colors[i])
+    ax.bar(
+        np.arange(len(names)) + 0.2 * (i - 1.5),
+        values,
+        0.19,
+        label=name,
+        color=colors[i],
+    )
 ticks = [f"{name}\n{n} rows" for name, n in zip(names, n_rows, strict=True)]
-ax.set(xticks=range(len(names)), xticklabels=ticks, ylabel="average precision", ylim=(0, 1.3))
+ax.set(
+    xticks=range(len(names)),
+    xticklabels=ticks,
+    ylabel="average precision",
+    ylim=(0, 1.3),
+)
 ax.legend(frameon=False, ncols=2, fontsize="small", loc="upper center")
 plt.show()
 
@@ -77,8 +94,14 @@ plt.show()
 # weight of class 1, and their gamma is 0.
 
 rare = n_rows < 100
-clf = FocalXGBClassifier(np.where(rare, 0.0, 0.5), [{1: 5.0} if is_rare else None for is_rare in rare], **options)
+clf = FocalXGBClassifier(
+    np.where(rare, 0.0, 0.5),
+    [{1: 5.0} if is_rare else None for is_rare in rare],
+    **options,
+)
 clf.fit(X_train, Y_train)
 print("class weights, a row per label:")
 print(clf.class_weights_.round(2))
-print(f"labels predicted per test row: {np.bincount(clf.predict(X_test).sum(axis=1)).tolist()} rows have 0, 1, ...")
+print(
+    f"labels predicted per test row: {np.bincount(clf.predict(X_test).sum(axis=1)).tolist()} rows have 0, 1, ..."
+)

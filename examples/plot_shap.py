@@ -19,7 +19,9 @@ table = np.loadtxt(HERE / "data" / "hypothyroid.csv.gz", delimiter=",", dtype=st
 names, table = table[0, :-1], table[1:]
 X = np.where(table[:, :-1] == "", "nan", table[:, :-1]).astype(float)
 y = table[:, -1]
-clf = FocalLGBMClassifier(1.0, n_estimators=60, learning_rate=0.05, n_jobs=1, verbosity=-1).fit(X, y)
+clf = FocalLGBMClassifier(
+    1.0, n_estimators=60, learning_rate=0.05, n_jobs=1, verbosity=-1
+).fit(X, y)
 
 # %%
 # The values add up
@@ -48,8 +50,19 @@ for row, k in enumerate(top):
     known = ~np.isnan(X[:, k])
     rank = np.full(len(X), 0.5)
     rank[known] = np.argsort(np.argsort(X[known, k])) / max(1, known.sum() - 1)
-    points = ax.scatter(values[:, k], row + rng.uniform(-0.3, 0.3, len(X)), c=rank, cmap="coolwarm", s=4, linewidths=0)
+    points = ax.scatter(
+        values[:, k],
+        row + rng.uniform(-0.3, 0.3, len(X)),
+        c=rank,
+        cmap="coolwarm",
+        s=4,
+        linewidths=0,
+    )
 ax.axvline(0.0, color="0.6", linewidth=0.8)
-ax.set(yticks=range(len(top)), yticklabels=names[top], xlabel="SHAP value: change of the raw score")
+ax.set(
+    yticks=range(len(top)),
+    yticklabels=names[top],
+    xlabel="SHAP value: change of the raw score",
+)
 figure.colorbar(points, ax=ax, label="rank of the feature's value", ticks=[0, 1])
 plt.show()

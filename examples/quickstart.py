@@ -44,7 +44,10 @@ DATA = Path(__file__).parent / "data"
 MEASURES = {"avg precision": 1, "macro F1": 1, "log loss": -1}
 """Measures, and whether a larger (1) or a smaller (-1) value is better. Average precision is the mean over the
 classes."""
-OPPONENTS = {"FocalLGBM": "LightGBM, reg_lambda=1", "FocalXGB": "XGBoost, max_delta_step=1"}
+OPPONENTS = {
+    "FocalLGBM": "LightGBM, reg_lambda=1",
+    "FocalXGB": "XGBoost, max_delta_step=1",
+}
 """The fair opponent of each focal booster."""
 
 
@@ -57,9 +60,15 @@ def load(name):
 
 def models(n_classes):
     """Name, estimator and color of each row of the table."""
-    linear = make_pipeline(SimpleImputer(strategy="median"), FocalLogisticRegression(1.0, max_iter=1000))
+    linear = make_pipeline(
+        SimpleImputer(strategy="median"), FocalLogisticRegression(1.0, max_iter=1000)
+    )
     yield "LightGBM as it comes", LGBMClassifier(verbosity=-1), "#c6dbef"
-    yield "LightGBM, reg_lambda=1", LGBMClassifier(reg_lambda=1, verbosity=-1), "#6baed6"
+    yield (
+        "LightGBM, reg_lambda=1",
+        LGBMClassifier(reg_lambda=1, verbosity=-1),
+        "#6baed6",
+    )
     yield "FocalLGBM", FocalLGBMClassifier(verbosity=-1), "#08519c"
     yield "XGBoost as it comes", XGBClassifier(), "#fdd0a2"
     yield "XGBoost, max_delta_step=1", XGBClassifier(max_delta_step=1), "#fd8d3c"
@@ -67,21 +76,41 @@ def models(n_classes):
     yield "FocalHistGradientBoosting", FocalHistGradientBoostingClassifier(), "#6a51a3"
     yield "FocalLogisticRegression, gamma 1", linear, "#238b45"
     if n_classes == 2:
-        boosted = make_pipeline(SimpleImputer(strategy="median"), FocalLGBMClassifier(verbosity=-1))
+        boosted = make_pipeline(
+            SimpleImputer(strategy="median"), FocalLGBMClassifier(verbosity=-1)
+        )
         gammas = {"focallgbmclassifier__focal_gamma": [0.0, 0.5, 1.0, 2.0]}
-        yield "FocalLGBM, gamma by grid search", GridSearchCV(boosted, gammas, scoring="neg_log_loss", cv=5), "0.4"
+        yield (
+            "FocalLGBM, gamma by grid search",
+            GridSearchCV(boosted, gammas, scoring="neg_log_loss", cv=5),
+            "0.4",
+        )
 
 
 def main():
     """Train, print and draw."""
     warn_of_two_xgboosts()
-    figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained", width_ratios=[1.6, 1])
-    print(f"{'data':<12} {'model':<33}" + "".join(f"{name:>14}" for name in MEASURES) + f"{'seconds':>9}")
-    for row, (data, rare) in enumerate([("hypothyroid", "pos"), ("shuttle", "Fpv.Open")]):
+    figure, axes = plt.subplots(
+        2, 2, figsize=(12, 9), layout="constrained", width_ratios=[1.6, 1]
+    )
+    print(
+        f"{'data':<12} {'model':<33}"
+        + "".join(f"{name:>14}" for name in MEASURES)
+        + f"{'seconds':>9}"
+    )
+    for row, (data, rare) in enumerate(
+        [("hypothyroid", "pos"), ("shuttle", "Fpv.Open")]
+    ):
         X, y = load(data)
-        X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+        X_train, X_test, y_train, y_test = train_test_split(
+            X, y, test_size=0.3, stratify=y, random_state=0
+        )
         classes, codes = np.unique(y_train, return_inverse=True)
-        drawn = [rare] if len(classes) == 2 else sorted(classes, key=lambda label: -np.sum(y == label))
+        drawn = (
+            [rare]
+            if len(classes) == 2
+            else sorted(classes, key=lambda label: -np.sum(y == label))
+        )
         table, candidates = {}, list(models(len(classes)))
         for i, (name, model, color) in enumerate(candidates):
             start = perf_counter()
@@ -89,30 +118,53 @@ def main():
             model.fit(X_train, codes if type(model) is XGBClassifier else y_train)
             seconds = perf_counter() - start
             proba = model.predict_proba(X_test)
-            precision = {k: average_precision_score(y_test == k, proba[:, list(classes).index(k)]) for k in drawn}
+            precision = {
+                k: average_precision_score(
+                    y_test == k, proba[:, list(classes).index(k)]
+                )
+                for k in drawn
+            }
             predicted = classes[proba.argmax(axis=1)]
             table[name] = {
                 "avg precision": np.mean(list(precision.values())),
-                "macro F1": f1_score(y_test, predicted, average="macro", zero_division=0.0),
-                "log loss": log_loss(y_test, proba / proba.sum(axis=1, keepdims=True), labels=classes),
+                "macro F1": f1_score(
+                    y_test, predicted, average="macro", zero_division=0.0
+                ),
+                "log loss": log_loss(
+                    y_test, proba / proba.sum(axis=1, keepdims=True), labels=classes
+                ),
             }
             values = "".join(f"{value:>14.4f}" for value in table[name].values())
             print(f"{data:<12} {name:<33}{values}{seconds:>9.1f}")
             if isinstance(model, GridSearchCV):
-                print(f"{'':<12} best: gamma {next(iter(model.best_params_.values())):g}")
+                print(
+                    f"{'':<12} best: gamma {next(iter(model.best_params_.values())):g}"
+                )
             width = 0.9 / len(candidates)
             place = np.arange(len(drawn)) - 0.45 + (i + 0.5) * width
             axes[row, 0].bar(place, precision.values(), width, color=color, label=name)
-            draw_calibration(axes[row, 1], y_test == rare, proba[:, list(classes).index(rare)], name, color)
+            draw_calibration(
+                axes[row, 1],
+                y_test == rare,
+                proba[:, list(classes).index(rare)],
+                name,
+                color,
+            )
         print_what_got_worse(data, table)
         counts = [f"{label}\n{np.sum(y_test == label):,} rows" for label in drawn]
         axes[row, 0].set_xticks(range(len(drawn)), counts, fontsize="small")
-        axes[row, 0].set(title=f"{data}: average precision by class", ylabel="average precision", ylim=(0, 1.02))
+        axes[row, 0].set(
+            title=f"{data}: average precision by class",
+            ylabel="average precision",
+            ylim=(0, 1.02),
+        )
         axes[row, 1].set(title=f"calibration of '{rare}', bins of 50 rows or more")
         axes[row, 1].set(xlabel="mean predicted probability", ylabel="observed share")
         axes[row, 1].plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=":")
     # One legend for all pictures: the first picture contains every model, and the colors are the same in all pictures.
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+    )
     picture = Path("quickstart.png").absolute()
     figure.savefig(picture, dpi=120)
     print(f"\nPicture: {picture}")
@@ -144,7 +196,9 @@ def print_what_got_worse(data, table):
         for measure, sign in MEASURES.items():
             before, after = table[theirs][measure], table[ours][measure]
             if sign * (after - before) < -0.001:
-                print(f"{'':<12} {ours} is worse than {theirs}: {measure} {before:.4f} -> {after:.4f}")
+                print(
+                    f"{'':<12} {ours} is worse than {theirs}: {measure} {before:.4f} -> {after:.4f}"
+                )
 
 
 def draw_calibration(ax, is_rare, score, name, color):
@@ -158,11 +212,23 @@ def draw_calibration(ax, is_rare, score, name, color):
         if stop - start >= 50 or tenth == 10:
             edges.append((start, stop))
             start = stop
-    if len(edges) > 1 and edges[-1][1] - edges[-1][0] < 50:  # the last is merged with the one before
+    if (
+        len(edges) > 1 and edges[-1][1] - edges[-1][0] < 50
+    ):  # the last is merged with the one before
         edges[-2:] = [(edges[-2][0], edges[-1][1])]
     bins = [order[start:stop] for start, stop in edges]
-    predicted, observed = ([values[rows].mean() for rows in bins] for values in (score, is_rare))
-    ax.plot(predicted, observed, color=color, linewidth=1, marker="o", markersize=4, label=name)
+    predicted, observed = (
+        [values[rows].mean() for rows in bins] for values in (score, is_rare)
+    )
+    ax.plot(
+        predicted,
+        observed,
+        color=color,
+        linewidth=1,
+        marker="o",
+        markersize=4,
+        label=name,
+    )
 
 
 if __name__ == "__main__":

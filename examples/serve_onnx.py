@@ -48,17 +48,31 @@ def score(model, rows_csv, scores_csv):
     """Score a CSV file of numbers with a header line. An empty cell is a missing value."""
     scorer = (scorer_of_onnx if model.endswith(".onnx") else scorer_of_pickle)(model)
     seconds, n_rows = 0.0, 0
-    with open(rows_csv) as rows, open(scores_csv, "w") as scores, tqdm(unit=" rows", unit_scale=True) as progress:
+    with (
+        open(rows_csv) as rows,
+        open(scores_csv, "w") as scores,
+        tqdm(unit=" rows", unit_scale=True) as progress,
+    ):
         next(rows)
         while lines := list(islice(rows, BATCH)):
-            batch = np.array([[float(cell or "nan") for cell in line.rstrip("\n").split(",")] for line in lines], "f4")
+            batch = np.array(
+                [
+                    [float(cell or "nan") for cell in line.rstrip("\n").split(",")]
+                    for line in lines
+                ],
+                "f4",
+            )
             start = perf_counter()
             labels, probabilities = scorer(batch)
             seconds, n_rows = seconds + perf_counter() - start, n_rows + len(batch)
             for label, row in zip(labels, probabilities, strict=True):
                 scores.write(f"{label},{','.join(f'{p:.7g}' for p in row)}\n")
             progress.update(len(batch))
-    focal = [name for name in sys.modules if name.partition(".")[0] in ("skfocal", "sklearn", "lightgbm", "xgboost")]
+    focal = [
+        name
+        for name in sys.modules
+        if name.partition(".")[0] in ("skfocal", "sklearn", "lightgbm", "xgboost")
+    ]
     print(f"{n_rows / seconds:.0f} {len(focal)}")
 
 
@@ -73,7 +87,9 @@ def train(folder, repetitions):
     (folder / "model.onnx").write_bytes(to_onnx(clf).SerializeToString())
     (folder / "model.pkl").write_bytes(pickle.dumps(clf))
     lines = [",".join(row) for row in table[:, :-1]]
-    (folder / "rows.csv").write_text("\n".join([lines[0], *lines[1:] * repetitions]) + "\n")
+    (folder / "rows.csv").write_text(
+        "\n".join([lines[0], *lines[1:] * repetitions]) + "\n"
+    )
 
 
 def main(repetitions=30):
@@ -82,15 +98,28 @@ def main(repetitions=30):
         folder = Path(name)
         train(folder, repetitions)
         probabilities = []
-        print(f"{'model':<12} {'rows a second':>14} {'modules of skfocal, scikit-learn and boosters':>46}")
+        print(
+            f"{'model':<12} {'rows a second':>14} {'modules of skfocal, scikit-learn and boosters':>46}"
+        )
         for model in ("model.onnx", "model.pkl"):
             scores = folder / f"{model}.csv"
-            command = [sys.executable, __file__, "score", str(folder / model), str(folder / "rows.csv"), str(scores)]
-            result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            command = [
+                sys.executable,
+                __file__,
+                "score",
+                str(folder / model),
+                str(folder / "rows.csv"),
+                str(scores),
+            ]
+            result = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True
+            )
             rows_a_second, n_modules = result.stdout.split()
             print(f"{model:<12} {int(rows_a_second):>14,} {n_modules:>46}")
             probabilities.append(np.loadtxt(scores, delimiter=",", usecols=(1, 2)))
-        print(f"Greatest difference of a probability: {np.abs(probabilities[0] - probabilities[1]).max():.1e}")
+        print(
+            f"Greatest difference of a probability: {np.abs(probabilities[0] - probabilities[1]).max():.1e}"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -40,9 +41,15 @@ def two_tiny_sets(tmp_path):
     return tmp_path
 
 
+def run(script, *arguments):
+    """The finished process of a benchmark. The scripts import each other, so their folder has to be on the path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [sys.executable, BENCHMARKS / script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
 def quality(data, out, *arguments):
-    command = [sys.executable, BENCHMARKS / "quality.py", "--data", data, "--out", out, "--jobs", "1", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return run("quality.py", "--data", data, "--out", out, "--jobs", "1", *arguments)
 
 
 def lines_of(path):
@@ -271,9 +278,8 @@ def test_evidence_page_says_what_the_report_prints(report):
 
 def test_benchmark_of_several_labels(two_tiny_sets):
     pytest.importorskip("xgboost", exc_type=ImportError)
-    command = [sys.executable, BENCHMARKS / "several_labels.py", "--data", two_tiny_sets, "--sets", "three"]
     options = ["--trees", "2", "--folds", "2", "--arms", "XGBClassifier", "FocalXGBClassifier, a fit per"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    done = run("several_labels.py", "--data", two_tiny_sets, "--sets", "three", *options)
     assert done.returncode == 0, done.stderr
     y = np.load(two_tiny_sets / "three.npz")["y"]
     counts = sorted(np.bincount(y).tolist(), reverse=True)
@@ -287,9 +293,8 @@ def test_benchmark_of_several_labels(two_tiny_sets):
 def test_benchmark_of_calibration(two_tiny_sets):
     pytest.importorskip("lightgbm", exc_type=ImportError)
     pytest.importorskip("tqdm")
-    command = [sys.executable, BENCHMARKS / "calibration.py", "--data", two_tiny_sets, "--sets", "three"]
     options = ["--trees", "2", "--folds", "2", "--models", "FocalLGBMClassifier()"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    done = run("calibration.py", "--data", two_tiny_sets, "--sets", "three", *options)
     assert done.returncode == 0, done.stderr
     assert "`FocalLGBMClassifier()`, 1 data sets" in done.stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()]

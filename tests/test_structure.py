@@ -112,6 +112,16 @@ def test_names_at_the_top_are_those_of_the_rooms():
     inspect.getmembers(skfocal)  # as help(skfocal) does, whichever extras are here
 
 
+@pytest.mark.parametrize("room", ["lightgbm", "xgboost"])
+def test_without_dask_the_error_names_the_extra(room, monkeypatch):
+    module = pytest.importorskip(f"skfocal.{room}", exc_type=ImportError)
+    name = {"lightgbm": "FocalDaskLGBMClassifier", "xgboost": "FocalDaskXGBClassifier"}[room]
+    monkeypatch.delitem(vars(module), name, raising=False)
+    monkeypatch.setitem(sys.modules, f"skfocal.{room}._dask", None)  # its import fails
+    with pytest.raises(ImportError, match=rf'{name} needs Dask: python -m pip install "skfocal\[{room},dask\]"'):
+        getattr(module, name)
+
+
 def test_type_checkers_are_told_of_every_lazy_name():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     told = {

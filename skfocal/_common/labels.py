@@ -157,7 +157,7 @@ def _look_up_integers(labels: Array, classes: Array) -> Array | None:
         return None
     index = np.full(high - low + 1, -1, np.intp)
     index[whole_classes.astype(np.intp) - low] = np.arange(classes.shape[0])
-    indices: Array = index[np.subtract(whole, low, dtype=np.intp)]
+    indices: Array = index[whole.astype(np.intp) - low]
     return None if indices.min() < 0 else indices
 
 

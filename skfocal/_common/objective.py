@@ -167,6 +167,7 @@ class FocalObjectiveBase(ABC):
             return again.derivatives(y_pred)
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
         raw = raw.astype(self.dtype or raw.dtype, copy=False)
+        # Column by column, which is the order in which the kernels write and LightGBM reads. XGBoost reads any order.
         out = tuple(np.empty(raw.shape, np.float32, order="F") for _ in range(2))
         derivatives = self._derivatives(labels, weight, 1 if raw.ndim == 1 else raw.shape[1], raw.dtype, out)
         if self.one_training:

@@ -33,6 +33,11 @@ def test_objects_that_are_bytes_are_refused_as_by_scikit_learn():
         encode_labels(np.array([b"a", b"b"], object))
 
 
+@pytest.mark.parametrize("labels", [np.ones(2, dtype) for dtype in ("u1", "i1", "?", "f8")], ids=repr)
+def test_labels_are_found_among_classes_beyond_their_dtype(labels):
+    assert_array_equal(index_labels(labels, np.array([-1000, 1]), "y"), [1, 1])
+
+
 @pytest.mark.parametrize("strange", [3, -1, 0.5, np.nan, np.inf, 2.0**60])
 @pytest.mark.parametrize("classes", [[0, 1, 5], [0.0, 1.0, 5.0]], ids=str)
 def test_an_unknown_number_is_named(classes, strange):

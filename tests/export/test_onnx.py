@@ -265,6 +265,14 @@ def test_linear_leaves_are_refused(rows):
         to_onnx(clf)
 
 
+def test_a_tree_for_all_classes_is_refused(rows):
+    X, labels = rows
+    labels = np.where(X[:, 0] > 1, "d", labels)
+    clf = make("FocalXGBClassifier", multi_strategy="multi_output_tree").fit(X, labels)
+    with pytest.raises(ValueError, match="must have a tree for each class, got multi_strategy='multi_output_tree'"):
+        to_onnx(clf)
+
+
 def test_categories_of_scikit_learns_booster_are_refused():
     X = np.arange(200).reshape(100, 2) % 5
     clf = make("FocalHistGradientBoostingClassifier", categorical_features=[1]).fit(X, X[:, 0] > 2)
@@ -361,7 +369,8 @@ def test_isotonic_calibration_is_a_line_between_its_points(rows):
 def test_isotonic_calibration_of_one_point_is_a_constant(rows):
     X, labels = rows
     clf = FocalLogisticRegression(C=1e-12).fit(X, labels)
-    calibrated = CalibratedClassifierCV(FrozenEstimator(clf), method="isotonic").fit(np.repeat(X[:1], 6, 0), labels[:6])
+    X_same, some = np.repeat(X[:1], 30, axis=0), np.resize(np.unique(labels), 30)
+    calibrated = CalibratedClassifierCV(FrozenEstimator(clf), method="isotonic").fit(X_same, some)
     assert_same(calibrated, X)
 
 

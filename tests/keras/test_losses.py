@@ -188,6 +188,15 @@ def test_the_private_name_by_which_rows_are_left_out_of_a_mean_is_there():
     )
 
 
+def test_without_it_ignore_class_is_an_error(monkeypatch):
+    from skfocal.keras import _tensors
+
+    monkeypatch.setattr(_tensors, "set_keras_mask", None)
+    with pytest.raises(ImportError, match=f"ignore_class is not supported with Keras {keras.__version__}"):
+        SparseCategoricalFocalLoss(ignore_class=-1)
+    SparseCategoricalFocalLoss()
+
+
 @pytest.mark.parametrize("loss", [
     BinaryFocalLoss(0.5, 0.25, label_smoothing=0.1),
     CategoricalFocalLoss((1.0, 2.0, 0.5), (1.0, 2.0, 3.0), from_logits=False, reduction="sum"),

@@ -1,5 +1,6 @@
 """FocalLGBMClassifier.fit: evaluation and continuation, beside what LightGBM makes of the same arguments; columns."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -256,3 +257,22 @@ def test_sparse_evaluation_sets(form, imbalanced):
     dense = FocalLGBMClassifier(**QUIET).fit(X, y, eval_set=[(X[::2], y[::2])]).evals_result_
     clf = FocalLGBMClassifier(**QUIET).fit(X, y, eval_set=[(form(X[::2]), y[::2])])
     assert clf.evals_result_ == dense
+
+
+def test_sets_of_unequal_number_are_refused(imbalanced):
+    X, y = imbalanced
+    if "eval_X" not in inspect.signature(lgb.LGBMClassifier.fit).parameters:
+        return  # LightGBM 4.6 has eval_set only
+    for sets in ({"eval_X": (X, X), "eval_y": (y,)}, {"eval_X": (X,), "eval_y": y}):
+        with pytest.raises(ValueError, match="eval_y must be a tuple as long as eval_X"):
+            FocalLGBMClassifier(**QUIET).fit(X, y, **sets)
+    balanced = FocalLGBMClassifier(**QUIET).fit(X, y, eval_X=X, eval_y=y, eval_class_weight=["balanced"])
+    assert len(next(iter(balanced.evals_result_.values()))["focal_loss"]) == 8
+
+
+def test_names_can_be_set_and_deleted(imbalanced):
+    clf = FocalLGBMClassifier(**QUIET).fit(*imbalanced)
+    clf.feature_names_in_ = [f"c{i}" for i in range(8)]
+    assert clf.feature_names_in_.tolist() == [f"c{i}" for i in range(8)]
+    del clf.feature_names_in_
+    assert not hasattr(clf, "feature_names_in_")

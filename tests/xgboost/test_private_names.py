@@ -127,3 +127,17 @@ def test_a_booster_of_another_class_stays_what_it_is():
 
     callback = InTraining()
     assert type(callback.after_training(callback.before_training(Mine()))) is Mine
+
+
+def test_a_round_of_the_built_in_loss_is_the_boosters_own(imbalanced):
+    X, y = imbalanced
+    data, models = xgb.DMatrix(X, y), []
+    for cls in (xgb.Booster, BoosterInTraining):
+        booster = xgb.Booster({"objective": "binary:logistic", "nthread": 1}, [data])
+        booster.__class__ = cls
+        for i in range(3):
+            booster.update(data, i)
+        models.append(booster.save_raw())
+    assert models[0] == models[1]
+    with pytest.raises(TypeError, match="Invalid training matrix"):
+        booster.update(X, 3)
