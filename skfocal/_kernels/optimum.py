@@ -1,4 +1,7 @@
-"""The constant scores that minimize the focal loss. Letters as in ``binary`` and ``softmax``."""
+"""The constant scores that minimize the focal loss. Letters as in ``binary`` and ``softmax``.
+
+The last results are kept, because a fit needs the same optimum several times, and so do the fits of a grid search.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from skfocal._kernels.binary import log1p_gamma_p_r, posterior_logit
 from skfocal._kernels.blocks import Array
 
 
-@lru_cache(maxsize=64)  # a fit needs the optimum several times, and so do the fits of a grid search
+@lru_cache(maxsize=64)
 def binary(log_odds: float, gamma_negative: float, gamma_positive: float, log_alpha_ratio: float) -> float:
     """Score whose probability, corrected for gamma and the class weights, has these log-odds."""
     gamma = max(gamma_negative, gamma_positive)
@@ -36,7 +39,12 @@ def multiclass(log_share: Array, gamma: Array, log_alpha: Array) -> Array:
     ``(q + 2*gamma*p + gamma*(gamma-1)*p**2*r) / (1 + gamma*p*r) > 0``. So for each constant c there is one p_k with
     ``log phi_k(p_k) = c + log share_k + log alpha_k``, and one c where the p_k sum to 1.
     """
-    target = log_share + log_alpha
+    return np.array(_multiclass(*(tuple(a.tolist()) for a in (log_share + log_alpha, gamma))))
+
+
+@lru_cache(maxsize=64)
+def _multiclass(target_of_class: tuple[float, ...], gamma_of_class: tuple[float, ...]) -> Array:
+    target, gamma = np.array(target_of_class), np.array(gamma_of_class)
     if not gamma.any():
         log_p_direct: Array = target - np.logaddexp.reduce(target)
         return log_p_direct
