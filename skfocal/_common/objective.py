@@ -81,7 +81,7 @@ class FocalObjectiveBase(ABC):
     drop_bits = 0
     """Number of last bits of the float32 results that are rounded away for the library."""
 
-    dtype: Any = None
+    _dtype: Any = None
     """Dtype in which the derivatives are computed. None stands for the dtype of the scores."""
 
     def __init__(
@@ -166,7 +166,7 @@ class FocalObjectiveBase(ABC):
         if (again := self._again) is not None and again.are_like(y_pred):
             return again.derivatives(y_pred)
         labels, raw, weight = labels_scores_weights(y_true, y_pred, sample_weight)
-        raw = raw.astype(self.dtype or raw.dtype, copy=False)
+        raw = raw.astype(self._dtype or raw.dtype, copy=False)
         # Column by column, which is the order in which the kernels write and LightGBM reads. XGBoost reads any order.
         out = tuple(np.empty(raw.shape, np.float32, order="F") for _ in range(2))
         derivatives = self._derivatives(labels, weight, 1 if raw.ndim == 1 else raw.shape[1], raw.dtype, out)

@@ -66,7 +66,7 @@ class FocalObjective(FocalObjectiveBase):
     # 2 is then identical to two copies of the row. Rounding the product instead would change leaves in the last digit,
     # and with them the ties. The relative error is 2.4e-7, compared with 6e-8 of float32.
     drop_bits = 3
-    dtype = np.float32
+    _dtype = np.float32
 
     def base_score(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float | list[float]:
         """The optimal constant, in the form of XGBoost's parameter ``base_score``.

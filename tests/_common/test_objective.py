@@ -33,7 +33,7 @@ def test_the_rounds_of_one_training_are_those_of_many(objective, n_classes, dtyp
         results = of_one(*arguments)
         for result, expected in zip(results, objective(1.5)(*arguments), strict=True):
             assert_array_equal(result, expected, strict=True)
-    if dtype == objective.dtype or objective.dtype is None:  # the dtype of the library's scores
+    if dtype == objective._dtype or objective._dtype is None:  # the dtype of the library's scores
         assert all(a is b for a, b in zip(of_one(*arguments), results, strict=True))  # the arrays are filled again
 
 
