@@ -19,6 +19,7 @@ from skfocal._kernels.blocks import Array
 from skfocal.lightgbm._bins import PARAMETER as BINS_PARAMETER, without_path
 from skfocal.lightgbm._columns import check_columns, column_kinds, column_names
 from skfocal.lightgbm._evaluation import as_arguments, check_class_weights, eval_pairs, metrics_of, starts_of
+from skfocal.lightgbm._interrupts import after_training, set_model, train_safely
 from skfocal.lightgbm._model_file import from_booster, load_model, save_model, with_state_of
 from skfocal.lightgbm._parameters import METRIC_ALIASES, OWN_OBJECTIVE, check_parameters
 from skfocal.lightgbm._start import bake, callbacks_of_start, constant_scores, starts_at_optimum
@@ -217,7 +218,7 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
                     eval_metric=metrics,
                     feature_name=feature_name,
                     categorical_feature=categorical_feature,
-                    callbacks=[*(callbacks or ()), *callbacks_of_start(params), in_order],
+                    callbacks=[train_safely, *(callbacks or ()), *callbacks_of_start(params), in_order],
                     init_model=init_model,
                 )
         return self
@@ -273,7 +274,8 @@ class FocalLGBMClassifier(FocalBoosterMixin, lgb.LGBMClassifier):
         model = self._Booster.model_to_string(num_iteration=-1)
         model = without_path(model) if training.bins_file is not None else model
         model = bake(model, np.atleast_1d(training.start) if training.starts_here else None)
-        self._Booster.model_from_string(with_state_of(self, model))
+        set_model(self._Booster, with_state_of(self, model))
+        after_training(self._Booster)
         if training.bins_file is not None:
             self._Booster.params.pop(BINS_PARAMETER, None)
 

@@ -33,6 +33,7 @@ from skfocal.lightgbm._bins import MANY_ROWS, _written
 from skfocal.lightgbm._bins_of_parts import bounds_of_parts, look
 from skfocal.lightgbm._classifier import FocalLGBMClassifier
 from skfocal.lightgbm._evaluation import eval_pairs
+from skfocal.lightgbm._interrupts import set_model
 from skfocal.lightgbm._model_file import with_state_of
 from skfocal.lightgbm._parameters import check_parameters, is_true
 from skfocal.lightgbm._training import Training
@@ -249,7 +250,7 @@ class FocalDaskLGBMClassifier(FocalLGBMClassifier, lgb_dask.DaskLGBMClassifier):
             if name not in parameters:
                 setattr(self, name, value)
         self._set_labels(classes)
-        self._Booster.model_from_string(with_state_of(self, self._Booster.model_to_string(num_iteration=-1)))
+        set_model(self._Booster, with_state_of(self, self._Booster.model_to_string(num_iteration=-1)))
 
     def to_local(self) -> FocalLGBMClassifier:
         """Return a fitted ``FocalLGBMClassifier`` with the same model, for arrays and data frames in memory.

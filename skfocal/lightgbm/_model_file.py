@@ -26,6 +26,7 @@ from skfocal._common.files import complete_file
 from skfocal._common.saved_state import SavedState, state_from_text, state_of, state_of_others
 from skfocal._common.state import learning
 from skfocal._kernels.blocks import Array
+from skfocal.lightgbm._interrupts import set_model
 from skfocal.lightgbm._objective import FocalObjective
 from skfocal.lightgbm._start import bake
 
@@ -279,7 +280,7 @@ def _take(
     }
     text = bake(model, np.atleast_1d(begin)) if begin.any() else model
     _give(classifier, lgb.Booster(model_str=text), replace(state, more=more))
-    classifier._Booster.model_from_string(with_state_of(classifier, text))
+    set_model(classifier._Booster, with_state_of(classifier, text))
 
 
 def _n_scores(classes: Array) -> int:

@@ -22,8 +22,8 @@ from threadpoolctl import ThreadpoolController
 _lock = Lock()
 _users: Counter[int] = Counter()
 """Number of fits inside `scipy_on_one_thread`, by thread."""
-_n_threads: list[int] = []
-"""Number of threads to restore for each library of `_of_scipy`, as long as there are fits."""
+_n_threads: dict[int, int] = {}
+"""Number of threads to restore, by index into `_of_scipy`, as long as there are fits."""
 
 
 @cache
@@ -46,16 +46,16 @@ def _set_threads(library: Any, n_threads: int) -> None:
 @contextmanager
 def scipy_on_one_thread() -> Iterator[None]:
     """Context in which SciPy's BLAS has one thread. The setting is process-wide: the first fit sets it, the last
-    restores it.
+    restores it. An interrupt can arrive at any line: what it leaves undone is done by this fit or the next one.
     """
     thread = get_ident()
-    with _lock:
-        if not _users:
-            for library in _of_scipy():
-                _n_threads.append(library.num_threads)
-                _set_threads(library, 1)
-        _users[thread] += 1
     try:
+        with _lock:
+            if not _users:
+                for i, library in enumerate(_of_scipy()):
+                    _n_threads.setdefault(i, library.num_threads)
+                    _set_threads(library, 1)
+            _users[thread] += 1
         yield
     finally:
         with _lock:
@@ -66,11 +66,11 @@ def _leave(fits: dict[int, int]) -> None:
     """Register that the given numbers of fits have ended, by thread."""
     _users.subtract(fits)
     for thread in fits:
-        if _users[thread] == 0:
+        if _users[thread] <= 0:
             del _users[thread]
     if _n_threads and not _users:
-        for library, n_threads in zip(_of_scipy(), _n_threads, strict=True):
-            _set_threads(library, n_threads)
+        for i, n_threads in _n_threads.items():
+            _set_threads(_of_scipy()[i], n_threads)
         _n_threads.clear()
 
 

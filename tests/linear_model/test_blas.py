@@ -153,3 +153,37 @@ def test_a_fork_within_a_fit_goes_on_with_it(two_threads):
     with scipy_on_one_thread():
         assert in_child(work) == 0
     assert threads() == before
+
+
+@pytest.mark.parametrize("at", ["num_threads", "set_num_threads", "second fit"])
+def test_an_interrupt_while_a_fit_begins_leaves_nothing_to_the_next_one(at, monkeypatch):
+    class Library:
+        now, interrupts = 4, True
+
+        @property
+        def num_threads(self):
+            if at == "num_threads" and self.interrupts:
+                raise KeyboardInterrupt
+            return self.now
+
+        def set_num_threads(self, n_threads):
+            self.now = n_threads
+            if at == "set_num_threads" and self.interrupts:
+                raise KeyboardInterrupt
+
+    library = Library()
+    monkeypatch.setattr(_blas, "_of_scipy", lambda: [library])
+    if at == "second fit":
+        with _blas.scipy_on_one_thread():
+            with pytest.raises(KeyboardInterrupt), _blas.scipy_on_one_thread():
+                raise KeyboardInterrupt
+            assert library.now == 1
+    else:
+        with pytest.raises(KeyboardInterrupt), _blas.scipy_on_one_thread():
+            pass
+    library.interrupts = False
+    with _blas.scipy_on_one_thread():
+        assert library.now == 1
+    assert library.now == 4
+    assert not _blas._users
+    assert not _blas._n_threads
