@@ -23,6 +23,7 @@ def set_model(booster: lgb.Booster, text: str) -> None:
         return
     other = lgb.Booster(model_str=text)
     booster._handle, other._handle = other._handle, booster._handle
+    booster.pandas_categorical = other.pandas_categorical  # as the text has them
 
 
 class BoosterInTraining(lgb.Booster):

@@ -23,6 +23,8 @@ try:  # tests/xgboost/test_private_names.py fails if they are not there; trainin
     from xgboost.core import _LIB, _check_call, c_bst_ulong
 except ImportError:  # pragma: no cover
     _LIB = None
+if not (hasattr(xgb.Booster, "_assign_dmatrix_features") and hasattr(xgb.Booster, "_validate_features")):
+    _LIB = None  # pragma: no cover
 
 CONFIG = {
     training: json.dumps(

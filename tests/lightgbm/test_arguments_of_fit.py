@@ -262,7 +262,7 @@ def test_sparse_evaluation_sets(form, imbalanced):
 def test_sets_of_unequal_number_are_refused(imbalanced):
     X, y = imbalanced
     if "eval_X" not in inspect.signature(lgb.LGBMClassifier.fit).parameters:
-        return  # LightGBM 4.6 has eval_set only
+        pytest.skip("LightGBM 4.6 has eval_set only")
     for sets in ({"eval_X": (X, X), "eval_y": (y,)}, {"eval_X": (X,), "eval_y": y}):
         with pytest.raises(ValueError, match="eval_y must be a tuple as long as eval_X"):
             FocalLGBMClassifier(**QUIET).fit(X, y, **sets)

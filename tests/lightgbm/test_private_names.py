@@ -65,3 +65,12 @@ def test_a_fit_ends_with_lightgbms_own_booster():
     clf = FocalLGBMClassifier(**QUIET).fit(X, y, callbacks=[lambda env: seen.append(type(env.model))])
     assert set(seen) == {BoosterInTraining}
     assert type(clf.booster_) is lgb.Booster
+
+
+def test_categories_are_those_of_the_models_text(imbalanced):
+    pd = pytest.importorskip("pandas")
+    X, y = imbalanced
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    frame["a"] = pd.Categorical(np.where(X[:, 0] > 0, "p", "q"))
+    ours, theirs = (model(**QUIET).fit(frame, y) for model in (FocalLGBMClassifier, lgb.LGBMClassifier))
+    assert ours.booster_.pandas_categorical == theirs.booster_.pandas_categorical == [["p", "q"]]

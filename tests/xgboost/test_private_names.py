@@ -40,6 +40,7 @@ def test_the_private_names_of_xgboost_that_are_used_are_there(imbalanced):
 
     Asked(**QUIET).fit(*imbalanced)
     assert asked == ["_configure_fit", "_create_dmatrix"], "skfocal/xgboost/_classifier.py: fit calls other methods"
+    # It is None as well if the booster has no _assign_dmatrix_features or _validate_features.
     assert _booster_in_training._LIB is not None, "skfocal/xgboost/_booster_in_training.py: training is slower"
 
 
